@@ -1,0 +1,114 @@
+/**
+ * What the wrapper must know of rest-server's flags. Every argument still goes to rest-server as it came.
+ *
+ * @module
+ */
+
+/** rest-server 0.14's flags; `value` tells those that take one. A test holds this against `rest-server --help`. */
+export const SERVER_FLAGS: Readonly<Record<string, { readonly value: boolean }>> = {
+  "append-only": { value: false },
+  "cpu-profile": { value: true },
+  "debug": { value: false },
+  "group-accessible-repos": { value: false },
+  "help": { value: false },
+  "htpasswd-file": { value: true },
+  "listen": { value: true },
+  "log": { value: true },
+  "max-size": { value: true },
+  "no-auth": { value: false },
+  "no-verify-upload": { value: false },
+  "path": { value: true },
+  "private-repos": { value: false },
+  "prometheus": { value: false },
+  "prometheus-no-auth": { value: false },
+  "proxy-auth-username": { value: true },
+  "tls": { value: false },
+  "tls-cert": { value: true },
+  "tls-key": { value: true },
+  "tls-min-ver": { value: true },
+  "version": { value: false },
+};
+
+/** Where rest-server is to listen. */
+export type Listen =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: string }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** The flags that decide what must be there before rest-server starts; paths are as given. */
+export interface ServerArgs {
+  /** Undefined where not given: rest-server then takes `/tmp/restic`. */
+  readonly path: string | undefined;
+  readonly listen: Listen;
+  /** Whether clients prove who they are with `.htpasswd`. */
+  readonly usesHtpasswd: boolean;
+  readonly htpasswdFile: string | undefined;
+  readonly tls: boolean;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+}
+
+/** What Go's strconv.ParseBool takes for true. */
+const TRUE = /^(1|t|T|TRUE|true|True)$/;
+
+/** Flag values as pflag reads them: `--name value`, `--name=value`, the last wins, `--` ends them. */
+function flagValues(args: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") break;
+    if (!arg.startsWith("--")) continue;
+    const equals = arg.indexOf("=");
+    const name = equals < 0 ? arg.slice(2) : arg.slice(2, equals);
+    if (equals >= 0) values.set(name, arg.slice(equals + 1));
+    else if (SERVER_FLAGS[name]?.value) values.set(name, args[++i] ?? "");
+    else values.set(name, "true");
+  }
+  return values;
+}
+
+/** Parses an address of `--listen`: `unix:PATH`, `:8000`, `127.0.0.1:8000`, `[::1]:8000`. */
+export function parseListen(address: string): Listen {
+  if (address.startsWith("unix:")) return { kind: "unix", path: address.slice("unix:".length) };
+  const colon = address.lastIndexOf(":");
+  const host = colon < 0 ? address : address.slice(0, colon);
+  return {
+    kind: "tcp",
+    host: host.replace(/^\[(.*)\]$/, "$1"),
+    port: colon < 0 ? "" : address.slice(colon + 1),
+  };
+}
+
+/**
+ * Parses rest-server's arguments; what it would refuse itself is left to it.
+ *
+ * ```ts
+ * parseServerArgs(["--path", "/mnt/restic", "--no-auth"]).path; // "/mnt/restic"
+ * ```
+ */
+export function parseServerArgs(args: readonly string[]): ServerArgs {
+  const values = flagValues(args);
+  const on = (name: string) => TRUE.test(values.get(name) ?? "");
+  const text = (name: string) => values.get(name) || undefined;
+  return {
+    path: text("path"),
+    listen: parseListen(values.get("listen") ?? ":8000"),
+    usesHtpasswd: !on("no-auth") && text("proxy-auth-username") === undefined,
+    htpasswdFile: text("htpasswd-file"),
+    tls: on("tls"),
+    tlsCert: text("tls-cert"),
+    tlsKey: text("tls-key"),
+  };
+}
+
+/**
+ * Resolves `.`, `..` and doubled slashes as text alone, as Go's filepath.Clean does: `path` against
+ * `directory` where it is relative.
+ */
+export function resolvePath(path: string, directory: string): string {
+  const parts: string[] = [];
+  for (const part of (path.startsWith("/") ? path : `${directory}/${path}`).split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
