@@ -1,0 +1,51 @@
+/**
+ * mount(2), umount2(2) and syncfs(2): the Mounter.
+ *
+ * @module
+ */
+import { MNT_DETACH, O_CLOEXEC, O_DIRECTORY, O_RDONLY, UMOUNT_NOFOLLOW } from "../mod/linux.ts";
+import type { Mounter } from "../mod/mount.ts";
+import { cString, type Libc, readErrno } from "./libc.ts";
+
+/**
+ * A Mounter over libc. Calls that can block for minutes run on a thread of their own. errno of that
+ * thread cannot be read, so a call that failed there is made once more here: it fails in the same way
+ * at once, or now succeeds, which is as good.
+ */
+export function libcMounter(libc: Libc): Mounter {
+  return {
+    async mount(spec) {
+      const args = [
+        cString(spec.source),
+        cString(spec.target),
+        cString(spec.fstype),
+        BigInt(spec.flags),
+        spec.data === "" ? null : cString(spec.data),
+      ] as const;
+      if (await libc.mountAside(...args) === 0) return 0;
+      return libc.mount(...args) === 0 ? 0 : readErrno(libc);
+    },
+
+    async unmount(target, { detach }) {
+      const path = cString(target);
+      const flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0);
+      if (await libc.umount2Aside(path, flags) === 0) return 0;
+      return libc.umount2(path, flags) === 0 ? 0 : readErrno(libc);
+    },
+
+    openDirectory(path) {
+      const flags = O_RDONLY | O_DIRECTORY[Deno.build.arch] | O_CLOEXEC;
+      const fd = libc.open(cString(path), flags, 0);
+      return fd < 0 ? { errno: readErrno(libc) } : { fd };
+    },
+
+    closeDirectory(fd) {
+      libc.close(fd);
+    },
+
+    async sync(fd) {
+      // A second call would answer 0: the kernel reports a lost write once to each descriptor.
+      return await libc.syncfsAside(fd) === 0;
+    },
+  };
+}

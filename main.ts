@@ -1,0 +1,135 @@
+/**
+ * restic-rest-server: mounts a disk, runs restic's rest-server on it, and takes both down in order.
+ *
+ * Here the program meets the world: the real edges are made and handed down to {@linkcode run}.
+ *
+ * @module
+ */
+import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
+import { openLibc } from "./ffi/libc.ts";
+import { libcMounter } from "./ffi/mount.ts";
+import { type Config, ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
+import { readConfigDirectory } from "./mod/config_directory.ts";
+import * as edges from "./mod/edges.ts";
+import { cleanEnvironment } from "./mod/environment.ts";
+import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
+import { helpText, parseVerb, type Verb } from "./mod/help.ts";
+import { type SignalName, SIGNALS } from "./mod/linux.ts";
+import { createLog } from "./mod/log.ts";
+import { run } from "./mod/run.ts";
+import { chooseRunDirectory } from "./mod/run_directory.ts";
+import { parseServerArgs } from "./mod/server_args.ts";
+import { findServer } from "./mod/server.ts";
+import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
+import type { World } from "./mod/world.ts";
+
+const log = createLog((bytes) => Deno.stderr.write(bytes));
+
+/** Takes every signal of the table, but a SIGHUP that was ignored at start, as nohup(1) does. */
+function listenForSignals(signals: Signals): void {
+  const ignoresHangup = maskHolds(
+    Deno.readTextFileSync("/proc/self/status"),
+    "SigIgn",
+    SIGNALS.SIGHUP,
+  );
+  for (const { name } of FORWARDED_SIGNALS) {
+    if (name === "SIGHUP" && ignoresHangup) continue;
+    Deno.addSignalListener(name as Deno.Signal, () => signals.take(name, performance.now()));
+  }
+}
+
+function makeWorld(platform: Platform, runDirectory: string): World {
+  const libc = openLibc();
+  return {
+    platform,
+    root: Deno.uid() === 0,
+    pid: Deno.pid,
+    runDirectory,
+    path: Deno.env.get("PATH") ?? "",
+    socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
+    log,
+    ...edges,
+    mounter: libcMounter(libc),
+    locks: libcFileLocks(libc),
+    openKernelLog: () => openKernelLog(libc),
+  };
+}
+
+/** Ours first, then rest-server's own; nothing is mounted. */
+async function answer(verb: Verb, config: Config, world: World, args: string[]): Promise<number> {
+  const text = verb === "help"
+    ? `${helpText()}\n`
+    : `restic-rest-server ${
+      (await import("./deno.json", { with: { type: "json" } })).default.version
+    } (Deno ${Deno.version.deno})\n`;
+  const writer = Deno.stdout.writable.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  writer.releaseLock();
+  const server = await findServer(config.server, world);
+  return (await world.programs.start(server, args).status).code;
+}
+
+async function main(signals: Signals, platform: Platform): Promise<number> {
+  const environment = Deno.env.toObject();
+  const directory = Deno.cwd();
+  const verb = parseVerb(Deno.args);
+  const fromFiles = environment["MNT_CONFIG_DIR"] && verb === undefined
+    ? await readConfigDirectory(environment["MNT_CONFIG_DIR"], edges.files)
+    : undefined;
+  const args = [...fromFiles?.args ?? [], ...Deno.args];
+
+  const change = cleanEnvironment(environment);
+  for (const name of change.remove) Deno.env.delete(name);
+  if (change.path !== undefined) Deno.env.set("PATH", change.path);
+  for (const [name, value] of Object.entries(fromFiles?.variables ?? {})) {
+    if (!name.startsWith("MNT_") && !(name in environment)) Deno.env.set(name, value);
+  }
+
+  const settings = verb === undefined
+    ? mergeSettings(environment, fromFiles)
+    : mergeSettings({ MNT_SERVER: environment["MNT_SERVER"] ?? "" });
+  const config = parseConfig(settings, parseServerArgs(args), directory);
+  log.setFormat(config.log);
+  const runDirectory = config.mount === null ? "" : await chooseRunDirectory(environment);
+  const world = makeWorld(platform, runDirectory);
+  if (verb !== undefined) return await answer(verb, config, world, args);
+  return exitCode(await run({ config, args, directory, signals, world }), platform);
+}
+
+/** What went wrong, said in the way it deserves: a user's mistake in a line, a defect with its stack. */
+function explain(error: unknown, platform: Platform): number {
+  if (error instanceof ConfigError) {
+    for (const problem of error.problems) log.error(problem);
+    return EXIT.configuration[platform];
+  }
+  if (error instanceof Failure) {
+    log.error(error.message);
+    return EXIT[error.kind][platform];
+  }
+  const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+  log.error(`this is a defect of restic-rest-server, please report it: ${stack}`);
+  return EXIT.defect[platform];
+}
+
+async function exitWithCode(): Promise<number> {
+  const signals = new Signals();
+  listenForSignals(signals);
+  const platform: Platform = await edges.files.stat("/gokrazy/init") === null ? "host" : "gokrazy";
+  let defect: number | undefined;
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    defect ??= explain(event.reason, platform);
+    // Nothing may be left running or mounted behind a defect: stop as if asked to.
+    signals.take("SIGTERM" satisfies SignalName, performance.now());
+  });
+  let code: number;
+  try {
+    code = await main(signals, platform);
+  } catch (error) {
+    code = explain(error, platform);
+  }
+  await log.flush(2000);
+  return defect ?? code;
+}
+
+if (import.meta.main) Deno.exit(await exitWithCode());

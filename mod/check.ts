@@ -1,0 +1,97 @@
+/**
+ * What rest-server would only say by exit code 1, asked before it starts and said with the cure.
+ *
+ * @module
+ */
+import { Failure } from "./exit.ts";
+import { type Listen, resolvePath, type ServerArgs } from "./server_args.ts";
+import type { World } from "./world.ts";
+
+async function requireReadable(path: string, what: string, cure: string, world: World) {
+  try {
+    await world.files.readAt(path, 0, 1);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "it is not there"
+      : error instanceof Error
+      ? error.message
+      : String(error);
+    throw new Failure("configuration", `Cannot read ${what} "${path}": ${why}; ${cure}`, {
+      cause: error,
+    });
+  }
+}
+
+async function checkPassword(args: ServerArgs, path: string, directory: string, world: World) {
+  if (!args.usesHtpasswd) return;
+  const file = resolvePath(args.htpasswdFile ?? ".htpasswd", args.htpasswdFile ? directory : path);
+  const cure = `make it with: htpasswd -B -c "${file}" USER, or give --no-auth to serve everybody`;
+  await requireReadable(file, "the password file", cure, world);
+}
+
+async function checkTls(args: ServerArgs, path: string, directory: string, world: World) {
+  if (!args.tls) return;
+  const file = (given: string | undefined, name: string) =>
+    resolvePath(given ?? name, given === undefined ? path : directory);
+  await requireReadable(
+    file(args.tlsCert, "public_key"),
+    "the TLS certificate",
+    "give --tls-cert, or leave out --tls",
+    world,
+  );
+  await requireReadable(
+    file(args.tlsKey, "private_key"),
+    "the TLS key",
+    "give --tls-key, or leave out --tls",
+    world,
+  );
+}
+
+async function checkUnixSocket(path: string, world: World) {
+  const facts = await world.files.stat(path).catch(() => null);
+  if (facts?.kind !== "socket") return;
+  if (await world.sockets.unixAnswers(path)) {
+    throw new Failure(
+      "busy",
+      `Cannot listen on "unix:${path}": somebody answers there; stop that program, or change --listen`,
+    );
+  }
+  await world.files.remove(path);
+  world.log.info(`removed the dead socket "${path}" that an earlier rest-server left`);
+}
+
+/** Who listens on a TCP port is a question for ss(8); here only whether somebody does. */
+async function checkTcp(host: string, port: string, world: World) {
+  // A service's name, such as ":http", is rest-server's to look up; port 0 is always free.
+  if (!/^\d{1,5}$/.test(port) || Number(port) === 0 || Number(port) > 65535) return;
+  if (await world.sockets.tcpFault(host, Number(port)) !== "in use") return;
+  throw new Failure(
+    "busy",
+    `Cannot listen on "${host}:${port}": the address is in use; ` +
+      `see who has it with: ss -ltnp "sport = :${port}", or change --listen`,
+  );
+}
+
+async function checkListen(listen: Listen, directory: string, world: World) {
+  if (world.socketActivated) return;
+  if (listen.kind === "unix") await checkUnixSocket(resolvePath(listen.path, directory), world);
+  else await checkTcp(listen.host, listen.port, world);
+}
+
+/**
+ * Checks password file, TLS files and address.
+ *
+ * @param path `--path`, absolute.
+ * @param directory the working directory, for relative names.
+ * @throws {Failure} "configuration" for a missing file, "busy" for an address in use.
+ */
+export async function checkServer(
+  args: ServerArgs,
+  path: string,
+  directory: string,
+  world: World,
+): Promise<void> {
+  await checkPassword(args, path, directory, world);
+  await checkTls(args, path, directory, world);
+  await checkListen(args.listen, directory, world);
+}

@@ -1,0 +1,52 @@
+/**
+ * `env/restic-rest-server/env.txt` and `flags/restic-rest-server/flags.txt` below `MNT_CONFIG_DIR`.
+ *
+ * @module
+ */
+import { ConfigError, parseFlagsFile } from "./config.ts";
+import type { Files } from "./world.ts";
+
+/** What the two files hold. */
+export interface ConfigFiles {
+  /** Path of the file with the variables. */
+  readonly path: string;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly args: readonly string[];
+}
+
+async function readIfThere(path: string, files: Files): Promise<string | undefined> {
+  try {
+    return await files.readText(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new ConfigError([
+      `Cannot read "${path}" of MNT_CONFIG_DIR: ${error instanceof Error ? error.message : error}`,
+    ], { cause: error });
+  }
+}
+
+/**
+ * Reads both files; one of them may be missing.
+ *
+ * @throws {ConfigError} where neither is there, or one cannot be read.
+ */
+export async function readConfigDirectory(directory: string, files: Files): Promise<ConfigFiles> {
+  const path = `${directory}/env/restic-rest-server/env.txt`;
+  const flagsPath = `${directory}/flags/restic-rest-server/flags.txt`;
+  const [text, flags] = await Promise.all([
+    readIfThere(path, files),
+    readIfThere(flagsPath, files),
+  ]);
+  if (text === undefined && flags === undefined) {
+    throw new ConfigError([
+      `Cannot use MNT_CONFIG_DIR="${directory}": neither "${path}" nor "${flagsPath}" is there`,
+    ]);
+  }
+  // node:util adds 15 ms to the start, so only a start that needs it pays.
+  const { parseEnv } = await import("node:util");
+  return {
+    path,
+    variables: text === undefined ? {} : { ...parseEnv(text) } as Record<string, string>,
+    args: flags === undefined ? [] : parseFlagsFile(flags),
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * The real edges, over Deno's own API.
+ *
+ * @module
+ */
+import type { SignalName } from "./linux.ts";
+import type { Clock, DeviceEvents, FileFacts, Files, Programs, Sockets } from "./world.ts";
+
+/** setTimeout takes a 32-bit number of milliseconds. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+export const clock: Clock = {
+  now: () => performance.now(),
+  async sleep(ms, signal) {
+    const endMs = performance.now() + ms;
+    for (let left = ms; left > 0 && !signal?.aborted; left = endMs - performance.now()) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", done);
+          resolve();
+        };
+        const timer = setTimeout(done, Math.min(left, TIMER_MAX_MS));
+        signal?.addEventListener("abort", done);
+      });
+    }
+  },
+};
+
+function fileKind(info: Deno.FileInfo): FileFacts["kind"] {
+  if (info.isFile) return "file";
+  if (info.isDirectory) return "directory";
+  if (info.isBlockDevice) return "block device";
+  return info.isSocket ? "socket" : "other";
+}
+
+export const files: Files = {
+  readText: (path) => Deno.readTextFile(path),
+  writeText: (path, text) => Deno.writeTextFile(path, text, { mode: 0o600 }),
+  async readAt(path, offset, length) {
+    using file = await Deno.open(path);
+    await file.seek(offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const read = await file.read(bytes.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return bytes.subarray(0, filled);
+  },
+  async stat(path) {
+    try {
+      const info = await Deno.stat(path);
+      const executable = ((info.mode ?? 0) & 0o111) !== 0;
+      return { kind: fileKind(info), rdev: info.rdev ?? 0, inode: info.ino, executable };
+    } catch (error) {
+      // A file where a directory should be on the way (ENOTDIR) is a missing file, too.
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+        return null;
+      }
+      throw error;
+    }
+  },
+  realPath: (path) => Deno.realPath(path),
+  readLink: (path) => Deno.readLink(path),
+  async list(path) {
+    const names: string[] = [];
+    for await (const entry of Deno.readDir(path)) names.push(entry.name);
+    return names;
+  },
+  makeDirectory: (path, mode = 0o755) => Deno.mkdir(path, { recursive: true, mode }),
+  remove: (path) => Deno.remove(path),
+};
+
+export const programs: Programs = {
+  async output(program, args, limitMs) {
+    const child = new Deno.Command(program, {
+      args: [...args],
+      // Labels are UTF-8; in the C locale blkid would print them as M-CM-).
+      env: { LC_ALL: "C.UTF-8" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+    try {
+      const { code, signal, stdout, stderr } = await child.output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      return { code, signal, stdout: text(stdout), stderr: text(stderr) };
+    } finally {
+      clearTimeout(timer);
+    }
+  },
+  start(program, args) {
+    const child = new Deno.Command(program, {
+      args: [...args],
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+    return {
+      pid: child.pid,
+      status: child.status.then(({ code, signal }) => ({
+        code,
+        signal: signal as SignalName | null,
+      })),
+      kill(signal) {
+        try {
+          child.kill(signal as Deno.Signal);
+        } catch {
+          // It has ended meanwhile; its status is on the way.
+        }
+      },
+    };
+  },
+};
+
+function connectsTo(error: unknown): "in use" | "other" {
+  return error instanceof Deno.errors.AddrInUse ? "in use" : "other";
+}
+
+export const sockets: Sockets = {
+  tcpFault(host, port) {
+    // Go listens on both families where no host is given; a host without IPv6 has the other one alone.
+    let fault: "in use" | "other" | null = null;
+    for (const hostname of host === "" ? ["::", "0.0.0.0"] : [host]) {
+      try {
+        Deno.listen({ hostname, port }).close();
+        return Promise.resolve(null);
+      } catch (error) {
+        fault = connectsTo(error);
+        if (fault === "in use") break;
+      }
+    }
+    return Promise.resolve(fault);
+  },
+  async unixAnswers(path) {
+    try {
+      (await Deno.connect({ transport: "unix", path })).close();
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};
+
+/** Character devices that programs open all the time: no disk hides behind them. */
+const NOISE = /^\/dev\/(null|zero|full|u?random|tty.*|ptmx|console|kmsg|fuse|net)$/;
+
+/** A watch on a directory of device nodes; where it cannot be watched, `next` only waits. */
+export function watchDevices(directory = "/dev"): DeviceEvents {
+  const written = new Set<string>();
+  let happened = false;
+  let wake = () => {};
+  let watcher: Deno.FsWatcher | undefined;
+  try {
+    watcher = Deno.watchFs(directory, { recursive: false });
+  } catch {
+    // No inotify instance is left, or no such directory: the look each second still finds the disk.
+  }
+
+  async function pump(): Promise<void> {
+    for await (const event of watcher ?? []) {
+      const paths = event.paths.filter((path) => !NOISE.test(path));
+      if (paths.length === 0) continue;
+      if (event.kind !== "access") paths.forEach((path) => written.add(path));
+      happened = true;
+      wake();
+    }
+  }
+  const pumping = pump().catch(() => {});
+
+  return {
+    async next(ms, signal) {
+      const limit = new AbortController();
+      wake = () => limit.abort();
+      if (!happened) await clock.sleep(ms, AbortSignal.any([signal, limit.signal]));
+      if (!happened) return null;
+      happened = false;
+      const event = { written: [...written] };
+      written.clear();
+      return event;
+    },
+    close() {
+      watcher?.close();
+      void pumping;
+    },
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * The log on stderr. `@logtape/logtape` is loaded beside the work, not before it: lines wait for it in
+ * order, each with the time at which it was said.
+ *
+ * @module
+ */
+
+export type Level = "info" | "warning" | "error";
+
+/** Facts of a line for programs; shown by the json form alone. */
+export type Facts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** Where steps say what happens. */
+export interface Log {
+  info(message: string, facts?: Facts): void;
+  warn(message: string, facts?: Facts): void;
+  error(message: string, facts?: Facts): void;
+}
+
+interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly facts: Facts;
+  /** Milliseconds since 1970; before NTP has set the clock, since some other day. */
+  readonly timeMs: number;
+  /** Seconds since boot, right at any time. */
+  readonly uptimeSeconds: number;
+}
+
+/** One line for people: `2026-11-23T16:20:01Z +12s restic-rest-server: warning: ...`. */
+export function formatText(line: Line): string {
+  const time = new Date(line.timeMs).toISOString().replace(/\.\d+Z$/, "Z");
+  const level = line.level === "info" ? "" : `${line.level}: `;
+  // One event is one line, whatever a path or a label holds.
+  const message = line.message.replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+  return `${time} +${line.uptimeSeconds}s restic-rest-server: ${level}${message}`;
+}
+
+/** One JSON object a line: `time`, `uptime_seconds`, `level`, `message` and the line's own facts. */
+export function formatJson(line: Line): string {
+  return JSON.stringify({
+    time: new Date(line.timeMs).toISOString(),
+    uptime_seconds: line.uptimeSeconds,
+    level: line.level,
+    message: line.message,
+    ...line.facts,
+  });
+}
+
+/** Lines that wait for a reader that does not read; beyond this the oldest are dropped and counted. */
+const QUEUE_MAX_LINES = 1000;
+
+/** Writes lines in order without ever blocking the caller. */
+class LineWriter {
+  readonly #write: (bytes: Uint8Array) => Promise<number>;
+  #queue: string[] = [];
+  #dropped = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(write: (bytes: Uint8Array) => Promise<number>) {
+    this.#write = write;
+  }
+
+  put(line: string): void {
+    if (this.#queue.length >= QUEUE_MAX_LINES) {
+      this.#queue.shift();
+      this.#dropped++;
+    }
+    this.#queue.push(line);
+    this.#writing ??= this.#drain().finally(() => this.#writing = undefined);
+  }
+
+  /** Ends when every line is written. */
+  async idle(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const lines = this.#queue;
+      this.#queue = [];
+      if (this.#dropped > 0) lines.unshift(`... ${this.#dropped} lines were dropped here`);
+      this.#dropped = 0;
+      let bytes = new TextEncoder().encode(lines.join("\n") + "\n");
+      try {
+        while (bytes.length > 0) bytes = bytes.subarray(await this.#write(bytes));
+      } catch {
+        return; // Nobody reads stderr any more; serving goes on.
+      }
+    }
+  }
+}
+
+type Logger = Record<Level, (message: string, properties: Record<string, unknown>) => void>;
+
+/** A {@linkcode Log} whose lines have to be flushed before the process ends. */
+export interface FlushableLog extends Log {
+  /** Changes the form of all lines that are still to come. */
+  setFormat(format: "text" | "json"): void;
+  /** Waits until all lines are written, at most `limitMs`. */
+  flush(limitMs: number): Promise<void>;
+}
+
+/**
+ * Makes the log.
+ *
+ * @param write writes some of the bytes and says how many, as `Deno.stderr.write` does.
+ */
+export function createLog(write: (bytes: Uint8Array) => Promise<number>): FlushableLog {
+  const writer = new LineWriter(write);
+  const waiting: Line[] = [];
+  let format = formatText;
+  let loading: Promise<void> | undefined;
+  let logger: Logger | undefined;
+
+  async function load(): Promise<void> {
+    const { configureSync, getLogger } = await import("@logtape/logtape");
+    configureSync({
+      reset: true,
+      sinks: { stderr: (record) => writer.put(format(record.properties["line"] as Line)) },
+      loggers: [
+        { category: "restic-rest-server", sinks: ["stderr"], lowestLevel: "info" },
+        { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
+      ],
+    });
+    logger = getLogger("restic-rest-server") as unknown as Logger;
+    for (const line of waiting.splice(0)) emit(line);
+  }
+
+  function emit(line: Line): void {
+    logger![line.level]("{line}", { line });
+  }
+
+  function say(level: Level, message: string, facts: Facts): void {
+    const line: Line = {
+      level,
+      message,
+      facts,
+      timeMs: Date.now(),
+      uptimeSeconds: Deno.osUptime(),
+    };
+    if (logger !== undefined) return emit(line);
+    waiting.push(line);
+    loading ??= load();
+  }
+
+  return {
+    info: (message, facts = {}) => say("info", message, facts),
+    warn: (message, facts = {}) => say("warning", message, facts),
+    error: (message, facts = {}) => say("error", message, facts),
+    setFormat: (form) => {
+      format = form === "json" ? formatJson : formatText;
+    },
+    async flush(limitMs) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
+      await Promise.race([(loading ?? Promise.resolve()).then(() => writer.idle()), limit]);
+      clearTimeout(timer);
+    },
+  };
+}

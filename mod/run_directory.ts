@@ -1,0 +1,32 @@
+/**
+ * Where lock files are kept.
+ *
+ * @module
+ */
+
+/**
+ * The first directory of the usual ones that this process owns or can make: `/run` for root, else the
+ * user's runtime directory, else `/tmp`. Made where it is missing, for this user alone.
+ */
+export async function chooseRunDirectory(
+  environment: Readonly<Record<string, string>>,
+): Promise<string> {
+  const uid = Deno.uid();
+  const runtime = environment["XDG_RUNTIME_DIR"];
+  const last = `/tmp/restic-rest-server-${uid}`;
+  const candidates = [
+    ...(uid === 0 ? ["/run/restic-rest-server"] : []),
+    ...(runtime ? [`${runtime}/restic-rest-server`] : []),
+    last,
+  ];
+  for (const path of candidates) {
+    try {
+      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+      // In /tmp somebody else may have made it first, to hold our locks for us.
+      if ((await Deno.lstat(path)).uid === uid) return path;
+    } catch {
+      // The next one.
+    }
+  }
+  return last;
+}

@@ -1,0 +1,156 @@
+/**
+ * Finding rest-server, starting it, passing signals on, stopping it.
+ *
+ * @module
+ */
+import { type Ending, Failure, judgeServer } from "./exit.ts";
+import type { SignalName } from "./linux.ts";
+import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
+import type { ServerProcess, World } from "./world.ts";
+
+/**
+ * Finds a program: a path as it is, a name in the directories of PATH, without a given one the usual
+ * places first.
+ *
+ * @throws {Failure} "not found" or "not executable", with every place that was tried.
+ */
+export async function findProgram(
+  name: string,
+  given: string | null,
+  usualPath: string,
+  variable: string,
+  world: World,
+): Promise<string> {
+  const wanted = given ?? name;
+  const inPath = world.path.split(":").filter((directory) => directory.startsWith("/"))
+    .map((directory) => `${directory}/${wanted}`);
+  const candidates = wanted.includes("/")
+    ? [wanted]
+    : given === null
+    ? [usualPath, ...inPath]
+    : inPath;
+  let unusable: string | undefined;
+  for (const candidate of candidates) {
+    const facts = await world.files.stat(candidate).catch(() => null);
+    if (facts === null) continue;
+    if (facts.kind === "file" && facts.executable) return candidate;
+    unusable ??= candidate;
+  }
+  if (unusable !== undefined) {
+    throw new Failure(
+      "not executable",
+      `Cannot run ${name} "${unusable}": it is not an executable file; chmod +x it, or set ${variable}`,
+    );
+  }
+  throw new Failure(
+    "not found",
+    `Cannot find ${name}: tried ${candidates.map((path) => `"${path}"`).join(", ")}; ` +
+      `install it, or set ${variable} to its path`,
+  );
+}
+
+/** rest-server, found. */
+export function findServer(given: string | null, world: World): Promise<string> {
+  return findProgram("rest-server", given, "/user/rest-server", "MNT_SERVER", world);
+}
+
+/** blkid, found; a missing one is a fault of the configuration. */
+export async function findBlkid(given: string | null, world: World): Promise<string> {
+  try {
+    return await findProgram("blkid", given, "/usr/local/bin/blkid", "MNT_BLKID", world);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw new Failure(
+      "configuration",
+      `${error.message}, or name the disk by its path and set MNT_FSTYPE`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Starts rest-server.
+ *
+ * @throws {Failure} "not found" or "not executable" with the kernel's words.
+ */
+export function startServer(program: string, args: readonly string[], world: World): ServerProcess {
+  try {
+    return world.programs.start(program, args);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const kind = error instanceof Deno.errors.NotFound ? "not found" : "not executable";
+    throw new Failure(
+      kind,
+      `Cannot run rest-server "${program}": ${error.message}; is it built for this machine? ` +
+        "MNT_SERVER names another one",
+      { cause: error },
+    );
+  }
+}
+
+/** How a server is supervised. */
+export interface ServeOptions {
+  /** Time between the stop signal and SIGKILL. */
+  readonly stopMs: number;
+  /** Whether SIGHUP makes it read `.htpasswd` again; else it would die of it. */
+  readonly usesHtpasswd: boolean;
+  /** Called once, when a stop begins. */
+  readonly onStop?: () => void;
+}
+
+/**
+ * Passes signals on to rest-server until it ends, and judges its end. After a stop signal it gets
+ * `stopMs`, then SIGKILL; a second SIGINT cuts the wait.
+ */
+export async function superviseServer(
+  server: ServerProcess,
+  signals: Signals,
+  options: ServeOptions,
+  world: World,
+): Promise<Ending> {
+  const { log, clock } = world;
+  const sent = new Set<SignalName>();
+  const ended = new AbortController();
+  let killing: Promise<void> | undefined;
+
+  function send(signal: SignalName): void {
+    sent.add(signal);
+    server.kill(signal);
+  }
+
+  /** SIGKILL once the time is over, however it gets over. */
+  async function killLater(): Promise<void> {
+    await clock.sleep(options.stopMs, AbortSignal.any([ended.signal, signals.hurrying]));
+    if (ended.signal.aborted) return;
+    const why = signals.hurrying.aborted
+      ? "a second SIGINT asked for it"
+      : `it did not stop within ${options.stopMs / 1000} s (MNT_STOP)`;
+    log.warn(`killing rest-server (process ${server.pid}): ${why}`);
+    send("SIGKILL");
+  }
+
+  function beginStop(signal: SignalName): void {
+    log.info(`${signal}: stopping rest-server (process ${server.pid})`);
+    options.onStop?.();
+    // With no time to give, the gentle signal would only race with SIGKILL.
+    if (options.stopMs > 0) send(signal);
+    killing = killLater();
+  }
+
+  function take(signal: SignalName): void {
+    const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
+    if (action === "stop" && killing === undefined) beginStop(signal);
+    else if (action === "pass" || (action === "reload" && options.usesHtpasswd)) send(signal);
+  }
+
+  const unlisten = signals.listen(take);
+  try {
+    if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
+    const status = await server.status;
+    return judgeServer(status, signals.stopSignal, sent);
+  } finally {
+    ended.abort();
+    unlisten();
+    await killing;
+  }
+}
