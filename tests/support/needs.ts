@@ -1,0 +1,38 @@
+/**
+ * Tests that need something this machine may not have: they are shown as ignored, with the reason in
+ * their name.
+ *
+ * @module
+ */
+
+/** What a test can need: root, or a program in PATH. */
+export type Need = "root" | `program:${string}`;
+
+async function isMet(need: Need): Promise<boolean> {
+  if (need === "root") return Deno.uid() === 0;
+  const program = need.slice("program:".length);
+  const directories = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":");
+  for (const directory of directories) {
+    const info = await Deno.stat(`${directory}/${program}`).catch(() => null);
+    if (info?.isFile) return true;
+  }
+  return false;
+}
+
+/** `Deno.test`, ignored with its reason in the name where a need is not met. */
+export async function testWith(
+  needs: readonly Need[],
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): Promise<void> {
+  for (const need of needs) {
+    if (await isMet(need)) continue;
+    Deno.test({
+      name: `${name} [ignored: needs ${need.replace("program:", "")}]`,
+      ignore: true,
+      fn,
+    });
+    return;
+  }
+  Deno.test({ name, fn });
+}

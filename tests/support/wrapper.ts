@@ -1,0 +1,149 @@
+/**
+ * The real program as a child process.
+ *
+ * @module
+ */
+import { within } from "./wait.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** The command line that runs the program: the script engine, as `deno task start` uses it. */
+export const PROGRAM: readonly string[] = [
+  Deno.execPath(),
+  "run",
+  "--quiet",
+  "--allow-all",
+  "--no-code-cache",
+  MAIN,
+];
+
+/** Lines of a stream as they come. */
+class Lines {
+  readonly all: string[] = [];
+  readonly ended: Promise<void>;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.ended = this.#read(stream);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    let rest = "";
+    const put = (lines: string[]) => {
+      this.all.push(...lines);
+      this.#wake.resolve();
+      this.#wake = Promise.withResolvers();
+    };
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      put(lines);
+    }
+    put(rest === "" ? [] : [rest]);
+  }
+
+  async find(pattern: RegExp, from: number): Promise<RegExpExecArray> {
+    let ended = false;
+    const end = this.ended.then(() => ended = true);
+    for (let next = from;;) {
+      for (; next < this.all.length; next++) {
+        const match = pattern.exec(this.all[next]!);
+        if (match !== null) return match;
+      }
+      if (ended) throw new Error(`no line ${pattern} among:\n${this.all.join("\n")}`);
+      await Promise.race([this.#wake.promise, end]);
+    }
+  }
+}
+
+export interface WrapperOptions {
+  /** rest-server's arguments. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Put in front of the command line, such as `unshare`. */
+  readonly prefix?: readonly string[];
+}
+
+/** A running wrapper; `await using` ends it with SIGTERM, then SIGKILL, if the test did not. */
+export class Wrapper implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #out: Lines;
+  readonly #err: Lines;
+  /** Exit code and signal, once stdout and stderr are read to their ends. */
+  readonly status: Promise<Deno.CommandStatus>;
+
+  constructor({ args, env = {}, cwd, prefix = [] }: WrapperOptions) {
+    const [program, ...rest] = [...prefix, ...PROGRAM, ...args];
+    this.#child = new Deno.Command(program!, {
+      args: rest,
+      env,
+      ...(cwd === undefined ? {} : { cwd }),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#out = new Lines(this.#child.stdout);
+    this.#err = new Lines(this.#child.stderr);
+    this.status = Promise.all([this.#child.status, this.#out.ended, this.#err.ended])
+      .then(([status]) => status);
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Lines of stderr so far. */
+  get errLines(): readonly string[] {
+    return this.#err.all;
+  }
+
+  /** Lines of stdout so far. */
+  get outLines(): readonly string[] {
+    return this.#out.all;
+  }
+
+  /** Waits for a line of stderr, among those from number `from` on. */
+  errLine(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    return within(this.#err.find(pattern, from), `line ${pattern} on stderr`);
+  }
+
+  /** Waits for a line of stdout. */
+  outLine(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
+    return within(this.#out.find(pattern, from), `line ${pattern} on stdout`);
+  }
+
+  /** Waits until the real rest-server listens; gives `host:port`. */
+  async listening(): Promise<string> {
+    return (await this.errLine(/^start server on (.*)$/))[1]!;
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for the end; gives the exit code. */
+  async code(): Promise<number> {
+    return (await within(this.status, `end of process ${this.pid}:\n${this.errLines.join("\n")}`))
+      .code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    try {
+      await within(this.status, "end after SIGTERM", 15_000);
+    } catch {
+      this.#child.kill("SIGKILL");
+      await this.status;
+    }
+  }
+}
+
+/** Starts the program. */
+export function startWrapper(options: WrapperOptions): Wrapper {
+  return new Wrapper(options);
+}
