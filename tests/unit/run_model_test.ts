@@ -1,0 +1,197 @@
+/**
+ * The model test: random sequences of disk, server and signal events against the real `run`, in a world
+ * in memory. P1, P2 and P3 are held by the world itself; P8 is judged at the end.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Config, mergeSettings, parseConfig } from "../../mod/config.ts";
+import { type Ending, exitCode, type Platform } from "../../mod/exit.ts";
+import { ERRNO, type SignalName, SIGNALS } from "../../mod/linux.ts";
+import { run } from "../../mod/run.ts";
+import { parseServerArgs } from "../../mod/server_args.ts";
+import { Signals } from "../../mod/signals.ts";
+import { FakeWorld, TARGET } from "../support/fake_world.ts";
+
+const SEQUENCES = 2000;
+const ARGS = ["--path", `${TARGET}/restic`, "--no-auth"];
+const WANTED = { path: "/dev/sda1", minor: 1, uuid: "wanted", label: "backup" };
+const TWIN = { path: "/dev/sdb1", minor: 17, uuid: "wanted", label: "other" };
+const DECOY = { path: "/dev/sdc1", minor: 33, uuid: "decoy", label: "wanted" };
+
+/** The real run in its fake world, and what the events so far should lead to. */
+class Simulation {
+  readonly world = new FakeWorld();
+  readonly signals = new Signals();
+  readonly platform: Platform;
+  ending: Ending | undefined;
+  error: unknown;
+  /** How a server ended other than by the signals it was sent. */
+  ownEnd: { code: number; signal: SignalName | null } | undefined;
+  /** The first signal that asked for a stop. */
+  stopped: SignalName | undefined;
+
+  constructor(platform: Platform, waitSeconds: string, plugged: boolean) {
+    this.platform = platform;
+    if (plugged) this.world.plug(WANTED);
+    const config: Config = parseConfig(
+      mergeSettings({
+        MNT_SOURCE: "UUID=wanted",
+        MNT_TARGET: TARGET,
+        MNT_STOP: "20",
+        MNT_WAIT: waitSeconds,
+      }),
+      parseServerArgs(ARGS),
+      "/",
+    );
+    run({
+      config,
+      args: ARGS,
+      directory: "/",
+      signals: this.signals,
+      world: this.world.world(platform),
+    }).then((ending) => this.ending = ending, (error) => this.error = error);
+  }
+
+  async afterEvent(): Promise<void> {
+    await this.world.settle();
+    assert.equal(this.error, undefined, String((this.error as Error)?.stack));
+    this.world.check();
+  }
+
+  signal(name: SignalName): void {
+    const serving = this.world.liveServer !== undefined;
+    const stops = name === "SIGTERM" || name === "SIGINT" || (name === "SIGQUIT" && !serving);
+    if (stops && this.ending === undefined && this.ownEnd === undefined) this.stopped ??= name;
+    if (name === "SIGQUIT" && serving && !this.world.liveServer!.stubborn) {
+      if (this.stopped === undefined) this.ownEnd = { code: 2, signal: null };
+    }
+    this.signals.take(name, this.world.nowMs);
+  }
+
+  serverEnds(code: number, signal: SignalName | null): void {
+    // Asked to stop, an exit with 0 is the clean end, whoever caused it.
+    if (this.stopped === undefined || code !== 0) this.ownEnd ??= { code, signal };
+    this.world.liveServer?.end({ code, signal });
+  }
+
+  /** Stops what still runs and lets it end. */
+  async finish(): Promise<number> {
+    this.world.slowMount?.resolve();
+    this.world.slowMount = undefined;
+    await this.world.settle();
+    if (this.ending === undefined) this.signal("SIGTERM");
+    for (let i = 0; i < 100 && this.ending === undefined; i++) await this.world.advance(10_000);
+    await this.afterEvent();
+    assert.ok(this.ending !== undefined, "P7: the run ends once it was told to");
+    return exitCode(this.ending, this.platform);
+  }
+}
+
+class Event implements fc.AsyncCommand<object, Simulation> {
+  constructor(readonly name: string, readonly apply: (s: Simulation) => void | Promise<void>) {}
+  check = () => true;
+  async run(_model: object, simulation: Simulation): Promise<void> {
+    await this.apply(simulation);
+    await simulation.afterEvent();
+  }
+  toString = () => this.name;
+}
+
+const event = (name: string, apply: Event["apply"]) => fc.constant(new Event(name, apply));
+
+function plugOnce(simulation: Simulation, disk: typeof WANTED): void {
+  if (!simulation.world.disks.some(({ path }) => path === disk.path)) simulation.world.plug(disk);
+}
+
+const EVENTS = [
+  event("plug", (s) => plugOnce(s, WANTED)),
+  event("plug", (s) => plugOnce(s, WANTED)),
+  event("plug twin", (s) => plugOnce(s, TWIN)),
+  event("unplug twin", (s) => s.world.unplug(TWIN.path)),
+  event("plug decoy", (s) => plugOnce(s, DECOY)),
+  // A disk that is mounted goes away in the disk-loss tests; here it may leave while it is waited for.
+  event("unplug", (s) => s.world.mounts.length > 0 ? undefined : s.world.unplug(WANTED.path)),
+  event("one mount fails", (s) => void s.world.mountErrors.push(ERRNO.EIO)),
+  event("two mounts fail", (s) => void s.world.mountErrors.push(ERRNO.EINVAL, ERRNO.EBUSY)),
+  event("mount hangs", (s) => void (s.world.slowMount ??= Promise.withResolvers())),
+  event("mount goes on", (s) => {
+    s.world.slowMount?.resolve();
+    s.world.slowMount = undefined;
+  }),
+  event("unmount is busy for a moment", (s) => void (s.world.busy = 10)),
+  event("unmount stays busy", (s) => void (s.world.busy = 1000)),
+  event("the next server is stubborn", (s) => void (s.world.nextServerStubborn = true)),
+  event("the server turns stubborn", (s) => {
+    if (s.world.liveServer !== undefined) s.world.liveServer.stubborn = true;
+  }),
+  fc.nat(255).map((code) =>
+    new Event(`server exits ${code}`, (s) => {
+      if (s.world.liveServer !== undefined) s.serverEnds(code, null);
+    })
+  ),
+  event("server is killed", (s) => {
+    if (s.world.liveServer !== undefined) s.serverEnds(137, "SIGKILL");
+  }),
+  ...(["SIGTERM", "SIGINT", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1"] as const).map((name) =>
+    event(name, (s) => s.signal(name))
+  ),
+  // Often, so that what was begun gets to its end before the next event.
+  ...[100, 100, 100, 1000, 1000, 1000, 5000, 5000, 31_000, 61_000].map((ms) =>
+    event(`${ms} ms pass`, (s) => s.world.advance(ms))
+  ),
+];
+
+/** P8, judged from the events alone. */
+function judge(simulation: Simulation, code: number): void {
+  const { world, ownEnd, stopped, platform } = simulation;
+  const gokrazy = platform === "gokrazy";
+  const last = world.servers.at(-1);
+  if (ownEnd !== undefined) {
+    const plain = ownEnd.signal === null ? ownEnd.code : 128 + SIGNALS[ownEnd.signal];
+    const zero = plain === 0 && world.detached ? 32 : plain;
+    assert.equal(code, gokrazy && (zero === 0 || zero === 125) ? 75 : zero, "P8: its own end");
+  } else if (last?.received.includes("SIGKILL")) {
+    assert.equal(code, 137, "P8: killed after MNT_STOP");
+  } else if (simulation.ending?.kind === "failed" && simulation.ending.failure === "no device") {
+    assert.equal(code, 69, "P8: no device");
+    assert.equal(world.servers.length, 0);
+  } else if (
+    simulation.ending?.kind === "failed" && world.servers.length === 0 && !world.detached
+  ) {
+    assert.equal(code, 32, "P8: mount failed");
+  } else if (world.detached) {
+    assert.equal(code, 32, "P8: only detached");
+  } else {
+    assert.equal(code, gokrazy ? 128 + SIGNALS[stopped!] : 0, "P8: stopped, all clean");
+  }
+}
+
+Deno.test("P1, P2, P3, P8: hold in any order of disk, server and signal events", async () => {
+  const served = { yes: 0, no: 0 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom<Platform>("host", "gokrazy"),
+      fc.constantFrom("", "0", "30"),
+      fc.boolean(),
+      fc.commands(EVENTS, { maxCommands: 30, size: "max" }),
+      async (platform, wait, plugged, commands) => {
+        let simulation: Simulation;
+        const setup = async () => {
+          simulation = new Simulation(platform, wait, plugged);
+          await simulation.afterEvent();
+          return { model: {}, real: simulation };
+        };
+        await fc.asyncModelRun(setup, commands);
+        const code = await simulation!.finish();
+        judge(simulation!, code);
+        served[simulation!.world.servers.length > 0 ? "yes" : "no"]++;
+        assert.equal(simulation!.world.mounts.length, 0, "nothing is left mounted");
+        assert.equal(simulation!.world.liveServer, undefined, "no server is left");
+        assert.equal(simulation!.world.lock, undefined, "the lock is released");
+      },
+    ),
+    { numRuns: SEQUENCES },
+  );
+  // A generator that never gets to serving would prove nothing.
+  assert.ok(served.yes > SEQUENCES / 4, `${served.yes} of ${SEQUENCES} sequences served`);
+});
