@@ -25,6 +25,8 @@ interface FakeMount {
   readonly id: number;
   readonly source: string;
   readonly majorMinor: string;
+  /** Made by somebody else, as from fstab. */
+  readonly foreign: boolean;
 }
 
 export interface FakeServer {
@@ -91,6 +93,15 @@ export class FakeWorld {
     const index = this.disks.findIndex((disk) => disk.path === path);
     if (index >= 0) this.disks.splice(index, 1);
     this.#deviceEvent();
+  }
+
+  /** Somebody else mounts a disk on the target. */
+  mountForeign(disk: FakeDisk): void {
+    this.#mountDisk(disk, true);
+  }
+
+  #mountDisk({ path, minor }: FakeDisk, foreign: boolean): void {
+    this.mounts.push({ id: this.#nextId++, source: path, majorMinor: `8:${minor}`, foreign });
   }
 
   get liveServer(): FakeServer | undefined {
@@ -193,7 +204,7 @@ export class FakeWorld {
       const disk = this.disks.find((disk) => disk.path === spec.source);
       if (disk === undefined) return ERRNO.ENOENT;
       if (this.mounts.length > 0) this.#violate("P3: two mounts on the target");
-      this.mounts.push({ id: this.#nextId++, source: spec.source, majorMinor: `8:${disk.minor}` });
+      this.#mountDisk(disk, false);
       return 0;
     },
     unmount: (_target, { detach }) => {
@@ -204,7 +215,7 @@ export class FakeWorld {
         return Promise.resolve(ERRNO.EBUSY);
       }
       this.detached ||= detach;
-      this.mounts.pop();
+      if (this.mounts.pop()?.foreign) this.#violate("P3: unmounted what is not ours");
       return Promise.resolve(0);
     },
     openDirectory: () => ({ fd: 9 }),
