@@ -1,0 +1,37 @@
+/**
+ * The real restic against a served repository.
+ *
+ * @module
+ */
+import { run } from "./command.ts";
+import { realTools } from "./system.ts";
+
+/** restic's password; as good as any. */
+const PASSWORD = "system test";
+
+/** Runs restic on the repository at `address`, `host:port`. */
+export async function restic(address: string, ...args: readonly string[]): Promise<string> {
+  const { restic } = await realTools();
+  // By env(1), since the password has no flag of its own.
+  const variables = [`RESTIC_PASSWORD=${PASSWORD}`, `RESTIC_REPOSITORY=rest:http://${address}/`];
+  return await run("env", ...variables, restic, "--no-cache", "--quiet", ...args);
+}
+
+/** init, backup, check of all data, restore, and a comparison of every file. */
+export async function resticRoundTrip(address: string, directory: string): Promise<void> {
+  const source = `${directory}/source`;
+  await Deno.mkdir(`${source}/größe`, { recursive: true });
+  const megabyte = new Uint8Array(1024 ** 2);
+  for (let i = 0; i < megabyte.length; i += 65536) {
+    crypto.getRandomValues(megabyte.subarray(i, i + 65536));
+  }
+  await Deno.writeFile(`${source}/random`, megabyte);
+  await Deno.writeTextFile(`${source}/größe/two\nlines`, "text\n");
+  await Deno.writeTextFile(`${source}/empty`, "");
+
+  await restic(address, "init");
+  await restic(address, "backup", source);
+  await restic(address, "check", "--read-data");
+  await restic(address, "restore", "latest", "--target", `${directory}/restored`);
+  await run("diff", "--recursive", source, `${directory}/restored${source}`);
+}

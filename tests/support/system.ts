@@ -1,0 +1,180 @@
+/**
+ * System tests: the real program, the real rest-server, real disks, as root, in a mount namespace of the
+ * test file's own.
+ *
+ * @module
+ */
+import { findTools } from "../../dist/tools/tools.ts";
+import { type MountInfo, parseMountinfo } from "../../mod/mountinfo.ts";
+import { run, SYSTEM_PATH } from "./command.ts";
+import { type Disk, ownLoopDevices } from "./disk.ts";
+import { type Need, testWith } from "./needs.ts";
+import { tempDirectory } from "./temp.ts";
+import { until } from "./wait.ts";
+import { startWrapper, type Wrapper, type WrapperOptions } from "./wrapper.ts";
+
+/** Mounts of this process's namespace, in the kernel's order. */
+export function readMounts(): MountInfo[] {
+  return parseMountinfo(Deno.readTextFileSync("/proc/self/mountinfo"));
+}
+
+/** The mounts on a directory, the topmost last. */
+export function mountsOn(target: string): MountInfo[] {
+  return readMounts().filter(({ mountPoint }) => mountPoint === target);
+}
+
+let tools: ReturnType<typeof findTools> | undefined;
+/** rest-server and restic; asked for once a file, and only by tests that run. */
+export function realTools(): ReturnType<typeof findTools> {
+  return tools ??= findTools(() => {});
+}
+
+function mountNamespace(pid: string | number): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return ""; // It has ended, or is not ours to look at.
+  }
+}
+
+const ownNamespace = mountNamespace("self");
+const isPrivate = ownNamespace !== "" && ownNamespace !== mountNamespace(1);
+const hasLoop = await Deno.stat("/dev/loop-control").then(() => true, () => false);
+
+/** Processes that live in this namespace, less this one; a zombie is none. */
+function processesHere(): Set<number> {
+  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name));
+  return new Set(
+    pids.filter((pid) => pid > 0 && pid !== Deno.pid && mountNamespace(pid) === ownNamespace),
+  );
+}
+
+if (isPrivate) {
+  // This namespace began as a copy of the system's: a disk of somebody else that is mounted there must not
+  // stay in use for as long as these tests run.
+  for (const { mountSource, mountPoint } of readMounts().toReversed()) {
+    if (mountSource.startsWith("/dev/loop")) await run("umount", "-l", mountPoint);
+  }
+}
+
+/** Targets that were served on; their lock files go with the wrapper. */
+const targets = new Set<string>();
+
+async function leftovers(mounts: string, processes: ReadonlySet<number>): Promise<string[]> {
+  const locks = [...targets].map((target) =>
+    `/run/restic-rest-server/${encodeURIComponent(target)}.lock`
+  );
+  const there = await Promise.all(locks.map((path) => Deno.stat(path).catch(() => null)));
+  return [
+    ...mounts === Deno.readTextFileSync("/proc/self/mountinfo") ? [] : ["mounts"],
+    ...await ownLoopDevices(),
+    ...[...processesHere()].filter((pid) => !processes.has(pid)).map((pid) => `process ${pid}`),
+    ...locks.filter((_, i) => there[i] !== null),
+  ];
+}
+
+/** What every system test needs. */
+const PROGRAMS: readonly Need[] = [
+  "program:losetup",
+  "program:mkfs.ext4",
+  "program:rest-server",
+  "program:restic",
+];
+
+/**
+ * A test as root in a private mount namespace; it fails, too, if it leaves a mount, a loop device, a
+ * process or a lock file behind.
+ */
+export async function systemTest(
+  needs: readonly Need[],
+  name: string,
+  fn: () => Promise<void>,
+): Promise<void> {
+  const lack = isPrivate ? "loop devices" : "a mount namespace of its own: unshare -m deno test";
+  if (Deno.uid() === 0 && !(isPrivate && hasLoop)) {
+    return Deno.test({ name: `${name} [ignored: needs ${lack}]`, ignore: true, fn });
+  }
+  const all: Need[] = ["root", ...PROGRAMS, ...needs];
+  await testWith(all, name, async () => {
+    await realTools();
+    const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
+    const processes = processesHere();
+    await fn();
+    let left: string[] = [];
+    await until(
+      async () => (left = await leftovers(mounts, processes)).length === 0,
+      "an end with nothing left behind",
+      5000,
+    ).catch((error) => {
+      throw new Error(`left behind: ${left.join(", ")}`, { cause: error });
+    });
+  });
+}
+
+export interface ServeOptions {
+  readonly source: string;
+  /** `MNT_TARGET`, if it is not the place's own. */
+  readonly target?: string;
+  /** `--path`; not given: `restic` on the target. */
+  readonly path?: string;
+  /** Not given: a free port. */
+  readonly listen?: string;
+  /** Arguments in place of `--no-auth`. */
+  readonly args?: readonly string[];
+  /** More variables. */
+  readonly env?: WrapperOptions["env"];
+}
+
+/** A directory with a target in it. */
+export interface Place extends AsyncDisposable {
+  readonly directory: string;
+  /** Does not exist yet. */
+  readonly target: string;
+  /** Starts the program. */
+  serve(options: ServeOptions): Wrapper;
+}
+
+/** A place to mount on; at the end, what a failed test left mounted there is detached. */
+export async function place(): Promise<Place> {
+  const { "rest-server": server } = await realTools();
+  const temporary = await tempDirectory();
+  const directory = await Deno.realPath(temporary.path);
+  const own = `${directory}/target`;
+  targets.add(own);
+  return {
+    directory,
+    target: own,
+    serve({ source, target = own, path, listen = "127.0.0.1:0", args = ["--no-auth"], env = {} }) {
+      return startWrapper({
+        args: ["--path", path ?? `${target}/restic`, "--listen", listen, ...args],
+        env: {
+          PATH: SYSTEM_PATH,
+          MNT_SOURCE: source,
+          MNT_TARGET: target,
+          MNT_SERVER: server,
+          ...env,
+        },
+        cwd: directory,
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { mountPoint } of readMounts().toReversed()) {
+        if (mountPoint.startsWith(`${directory}/`)) await run("umount", "-l", mountPoint);
+      }
+      await temporary[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The check program of each file system; it fails for one that was not unmounted cleanly. */
+const FSCK = {
+  ext4: ["e2fsck", "-fn"],
+  xfs: ["xfs_repair", "-n"],
+  btrfs: ["btrfs", "check", "--readonly"],
+};
+
+/** Fails unless the file system on a disk is clean. */
+export async function fsck(fstype: keyof typeof FSCK, disk: Disk): Promise<void> {
+  const [program, ...args] = FSCK[fstype];
+  await run(program!, ...args, disk.path);
+}
