@@ -90,7 +90,7 @@ if [ -n "${BUSYBOX_BLKID:-}" ]; then "$BUSYBOX_BLKID" "${all[@]}" >blkid/busybox
 # Not what the parser reads: other formats of the same program.
 blkid -c /dev/null -o export "${loops[0]}" >blkid/bad-export.txt
 blkid -c /dev/null -p "$blank" >blkid/none.txt || [ $? = 2 ]
-head -c 70 blkid/util-linux-2.38.1.txt >blkid/bad-cut.txt
+head -c 60 blkid/util-linux-2.38.1.txt >blkid/bad-cut.txt
 
 # In a mount namespace of its own, gone with the shell.
 export work single member1 ext4="${loops[0]}" out="$PWD/mountinfo"
