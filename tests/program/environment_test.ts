@@ -1,0 +1,71 @@
+/** P10: the environment reaches rest-server as it came, less `MNT_*` and what Deno added. */
+import assert from "node:assert/strict";
+import { FAKE_SERVER, fakePlace, type Place, QUIET_ARGS } from "../support/fake_server.ts";
+import { PROGRAM } from "../support/wrapper.ts";
+
+/** Where Deno finds what it has downloaded, in an environment that is otherwise empty. */
+const CACHE = ["HOME", "DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) => {
+  const value = Deno.env.get(name);
+  return value === undefined ? [] : [`${name}=${value}`];
+});
+
+/** What the fake gets when a shell starts a command line in an environment made by `env -i`. */
+async function environmentOf(
+  place: Place,
+  variables: readonly string[],
+  command: readonly string[],
+  shell = "",
+): Promise<string[]> {
+  const own = [...CACHE, `FAKE_DIR=${place.path}`, "FAKE_DO=exit 0", ...variables];
+  const script = `${shell} exec env -i "$@"`;
+  const { success, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", script, "sh", ...own, ...command],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return (await place.environment()).toSorted();
+}
+
+const viaProgram = [`MNT_SERVER=${FAKE_SERVER}`, ...PROGRAM, ...QUIET_ARGS];
+
+async function assertSame(variables: readonly string[], shell?: string): Promise<void> {
+  await using place = await fakePlace();
+  const bare = await environmentOf(place, variables, [FAKE_SERVER, ...QUIET_ARGS], shell);
+  const wrapped = await environmentOf(place, variables, viaProgram, shell);
+  assert.deepEqual(wrapped, bare.filter((variable) => !variable.startsWith("DENO_")));
+}
+
+Deno.test("P10: rest-server's environment is the caller's, to the byte", async () => {
+  await assertSame([
+    "PATH=/usr/bin:/bin::.",
+    "A=1",
+    "EMPTY=",
+    "B=two\nlines",
+    "C=🦕",
+    "D= = ",
+    "PWD=/x",
+  ]);
+});
+
+Deno.test("P10: values that are not UTF-8 survive", async () => {
+  const shell = `set -- "$(printf 'RAW=\\377\\376 \\200')" "$@";`;
+  await assertSame(["PATH=/usr/bin:/bin", "A=1"], shell);
+});
+
+// With none to put itself in front of, Deno's own directory is the whole PATH, and an empty one is left:
+// an empty PATH means the working directory.
+Deno.test({
+  name: "P10: without PATH rest-server gets none, too",
+  ignore: true,
+  fn: () => assertSame(["A=1"]),
+});
+
+Deno.test("P10: variables of this program are not rest-server's to see", async () => {
+  await using place = await fakePlace();
+  const variables = ["PATH=/bin", "MNT_LOG=json", "MNT_STOP=5", "XMNT_A=1", "mnt_b=2", "MNTC=3"];
+  const seen = await environmentOf(place, variables, viaProgram);
+  assert.deepEqual(seen.filter((variable) => /mnt/i.test(variable)), [
+    "MNTC=3",
+    "XMNT_A=1",
+    "mnt_b=2",
+  ]);
+});
