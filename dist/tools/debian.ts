@@ -1,0 +1,68 @@
+/**
+ * Gets missing programs of the system: as root on Debian and its kin by apt-get, saying so.
+ *
+ * @module
+ */
+import { CommandError, findProgram, runCommand } from "./command.ts";
+
+/** The Debian package of each program that the tasks and tests may lack. */
+export const PACKAGES: Readonly<Record<string, string>> = {
+  "blkid": "util-linux",
+  "unshare": "util-linux",
+  "losetup": "mount",
+  "mkfs.ext4": "e2fsprogs",
+  "mkfs.btrfs": "btrfs-progs",
+  "mkfs.xfs": "xfsprogs",
+  "sfdisk": "fdisk",
+};
+
+/** What is missing and cannot be installed from here, and how to get it. */
+export function missingText(missing: readonly string[]): string {
+  const packages = [...new Set(missing.map((program) => PACKAGES[program] ?? program))].join(" ");
+  const are = missing.length === 1 ? "is" : "are";
+  return `${missing.join(", ")} ${are} missing: install ${packages} (apt install ${packages})`;
+}
+
+/** Installs; the lists of packages are only fetched where the ones at hand do not do. */
+async function install(packages: readonly string[], signal?: AbortSignal): Promise<void> {
+  const environment = { ...Deno.env.toObject(), DEBIAN_FRONTEND: "noninteractive" };
+  const aptGet = (...args: string[]) => runCommand("apt-get", args, { environment, signal });
+  const args = ["install", "-y", "--no-install-recommends", ...packages];
+  try {
+    await aptGet(...args);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    await aptGet("update");
+    await aptGet(...args);
+  }
+}
+
+/**
+ * The paths of these programs; what is missing is installed where we are root and there is apt-get.
+ *
+ * @throws {Error} that names what is missing and its package, where it cannot be installed.
+ */
+export async function ensurePrograms(
+  names: readonly string[],
+  progress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
+  const find = async () => {
+    const found = await Promise.all(names.map(async (name) => [name, await findProgram(name)]));
+    return Object.fromEntries(found) as Record<string, string | undefined>;
+  };
+  const lacking = (paths: Record<string, string | undefined>) =>
+    names.filter((name) => paths[name] === undefined);
+
+  let paths = await find();
+  const missing = lacking(paths);
+  if (missing.length > 0 && Deno.uid() === 0 && await findProgram("apt-get") !== undefined) {
+    const packages = [...new Set(missing.map((program) => PACKAGES[program] ?? program))];
+    progress(`${missing.join(", ")} not found: installing ${packages.join(" ")} by apt-get`);
+    await install(packages, signal);
+    paths = await find();
+  }
+  const still = lacking(paths);
+  if (still.length > 0) throw new Error(missingText(still));
+  return paths as Record<string, string>;
+}
