@@ -178,3 +178,9 @@ export async function fsck(fstype: keyof typeof FSCK, disk: Disk): Promise<void>
   const [program, ...args] = FSCK[fstype];
   await run(program!, ...args, disk.path);
 }
+
+/** The exit code of a wrapper that must refuse; "it serves" as soon as it does not. */
+export async function refusalCode(wrapper: Wrapper): Promise<number | "it serves"> {
+  const serves = wrapper.listening().then(() => "it serves" as const, () => wrapper.code());
+  return await Promise.race([serves, wrapper.code()]);
+}
