@@ -114,6 +114,8 @@ export function testWithMount(name: string, fn: () => Promise<void>): void {
   if (mountsAllowed) Deno.test(name, fn);
   else Deno.test({ name: `${name} [ignored: needs user namespaces]`, ignore: true, fn });
 }
+testWithMount.ignore = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, ignore: true, fn });
 
 /** What mounts a tmpfs on `mnt` below a place, in a namespace of its own. */
 export function tmpfsOn({ path }: Place) {
