@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { cleanEnvironment } from "../../mod/environment.ts";
+
+Deno.test("P10: cleanEnvironment() takes out MNT_* and what Deno added, nothing else", () => {
+  const cases: [Record<string, string>, { remove: string[]; path: string | undefined }][] = [
+    [{}, { remove: [], path: undefined }],
+    [{ HOME: "/", MNT_SOURCE: "x", LISTEN_PID: "1" }, { remove: ["MNT_SOURCE"], path: undefined }],
+    [{ MNT_: "", MNT_UNKNOWN: "", DENO_DIR: "/x", DENO_NODE_SHIM_ACTIVE: "1" }, {
+      remove: ["MNT_", "MNT_UNKNOWN", "DENO_DIR", "DENO_NODE_SHIM_ACTIVE"],
+      path: undefined,
+    }],
+    [{ XMNT_A: "", mnt_a: "", MNT: "", DENO: "", A_DENO_: "" }, { remove: [], path: undefined }],
+    [{ PATH: "" }, { remove: [], path: undefined }],
+    [{ PATH: "/user:/gokrazy" }, { remove: [], path: undefined }],
+    [{ PATH: "/cache/node_compat_bin:/usr/bin:/bin" }, { remove: [], path: "/usr/bin:/bin" }],
+    [{ PATH: "/bin::/x/node_compat_bin:" }, { remove: [], path: "/bin::" }],
+    [{ PATH: "/x/node_compat_bin" }, { remove: [], path: "" }],
+    [{ PATH: "/x/node_compat_bin/y:/my_node_compat_bin" }, { remove: [], path: undefined }],
+  ];
+  for (const [environment, expected] of cases) {
+    assert.deepEqual(cleanEnvironment(environment), expected, JSON.stringify(environment));
+  }
+});
