@@ -8,11 +8,11 @@
 export const SYSTEM_PATH = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
 
 /**
- * Runs a program to its end; gives what it printed on stdout.
+ * Runs a program to its end; gives its stdout and its stderr.
  *
  * @throws {Error} with all that it said, where it does not exit 0.
  */
-export async function run(program: string, ...args: readonly string[]): Promise<string> {
+async function output(program: string, args: readonly string[]): Promise<[string, string]> {
   const { success, code, stdout, stderr } = await new Deno.Command(program, {
     args: [...args],
     env: { PATH: SYSTEM_PATH, LC_ALL: "C.UTF-8" },
@@ -21,7 +21,17 @@ export async function run(program: string, ...args: readonly string[]): Promise<
     stderr: "piped",
   }).output();
   const said = new TextDecoder().decode(stdout);
-  if (success) return said.trim();
   const complaint = new TextDecoder().decode(stderr);
+  if (success) return [said, complaint];
   throw new Error(`${program} ${args.join(" ")}: exit ${code}\n${said}${complaint}`);
+}
+
+/** Runs a program to its end; gives its stdout. @throws {Error} where it does not exit 0. */
+export async function run(program: string, ...args: readonly string[]): Promise<string> {
+  return (await output(program, args))[0].trim();
+}
+
+/** As {@linkcode run}, with what the program said on stderr. */
+export async function runAloud(program: string, ...args: readonly string[]): Promise<string> {
+  return (await output(program, args)).join("\n");
 }

@@ -6,7 +6,7 @@
  */
 import { findTools } from "../../dist/tools/tools.ts";
 import { type MountInfo, parseMountinfo } from "../../mod/mountinfo.ts";
-import { run, SYSTEM_PATH } from "./command.ts";
+import { run, runAloud, SYSTEM_PATH } from "./command.ts";
 import { type Disk, ownLoopDevices } from "./disk.ts";
 import { type Need, testWith } from "./needs.ts";
 import { tempDirectory } from "./temp.ts";
@@ -166,17 +166,20 @@ export async function place(): Promise<Place> {
   };
 }
 
-/** The check program of each file system; it fails for one that was not unmounted cleanly. */
+/** The check program of each file system. */
 const FSCK = {
   ext4: ["e2fsck", "-fn"],
   xfs: ["xfs_repair", "-n"],
   btrfs: ["btrfs", "check", "--readonly"],
 };
+/** What they say of a journal that still has to be played back: the disk was not unmounted cleanly. */
+const UNCLEAN = /skipping journal recovery|valuable metadata changes/;
 
-/** Fails unless the file system on a disk is clean. */
+/** Fails unless the file system on a disk is whole and was unmounted cleanly. */
 export async function fsck(fstype: keyof typeof FSCK, disk: Disk): Promise<void> {
   const [program, ...args] = FSCK[fstype];
-  await run(program!, ...args, disk.path);
+  const said = await runAloud(program!, ...args, disk.path);
+  if (UNCLEAN.test(said)) throw new Error(`${disk.path} was not unmounted cleanly:\n${said}`);
 }
 
 /** The exit code of a wrapper that must refuse; "it serves" as soon as it does not. */
