@@ -78,7 +78,7 @@ Deno.test("MNT_CONFIG_DIR: a file that cannot be read is an error that names it:
   await using place = await fakePlace();
   const file = `${place.path}/env/restic-rest-server/env.txt`;
   await Deno.mkdir(file, { recursive: true });
-  const cases = { [place.path]: file, "/dev/null": "/dev/null/env/restic-rest-server/env.txt" };
+  const cases = { [place.path]: file, "/dev/null": "/dev/null/.*" };
   for (const [MNT_CONFIG_DIR, path] of Object.entries(cases)) {
     await using wrapper = place.start({ env: { MNT_CONFIG_DIR } });
     assert.equal(await wrapper.code(), 78);

@@ -1,0 +1,149 @@
+/** How long the program waits for its disk, and how rarely it asks blkid meanwhile. */
+import assert from "node:assert/strict";
+import {
+  fakePlace,
+  type Place,
+  QUIET_ARGS,
+  testWithMount,
+  tmpfsOn,
+} from "../support/fake_server.ts";
+import { until } from "../support/wait.ts";
+import type { WrapperOptions } from "../support/wrapper.ts";
+
+/** Prints a line for each device of /proc/partitions, and counts how often it was asked. */
+const BLKID = [
+  'echo asked >>"$FAKE_DIR/asked"',
+  "code=2",
+  "while read -r _ _ _ name; do",
+  '  case $name in sd*) code=0; echo "/dev/$name: LABEL=\\"$name\\"" ;; esac',
+  "done </proc/partitions",
+];
+
+async function waiting(place: Place, wait?: string): Promise<Partial<WrapperOptions>> {
+  const target = `${place.path}/mnt`;
+  return {
+    args: [...QUIET_ARGS, "--path", `${target}/restic`],
+    env: {
+      MNT_SOURCE: "LABEL=nobody-has-this",
+      MNT_TARGET: target,
+      MNT_BLKID: await place.script("blkid", ...BLKID, "exit $code"),
+      ...(wait === undefined ? {} : { MNT_WAIT: wait }),
+    },
+  };
+}
+
+const timesAsked = async ({ path }: Place) =>
+  (await Deno.readTextFile(`${path}/asked`)).split("\n").length - 1;
+
+for (const [wait, seconds] of [["0", 0], ["0.5", 0.5], ["1", 1]] as const) {
+  Deno.test(`MNT_WAIT=${wait}: without the disk it ends with 69 after ${seconds} s`, async () => {
+    await using place = await fakePlace();
+    const startMs = performance.now();
+    await using wrapper = place.start(await waiting(place, wait));
+    assert.equal(await wrapper.code(), 69);
+    assert.ok(performance.now() - startMs >= seconds * 1000);
+    const line =
+      /error: Cannot find LABEL=nobody-has-this: no such device; .*; gave up after \d s \(MNT_WAIT\)$/;
+    assert.match(wrapper.errLines.at(-1)!, line);
+    assert.equal(wrapper.errLines.length, wait === "0" ? 1 : 2);
+    assert.equal(await place.started(), false);
+  });
+}
+
+Deno.test("a path that is not there is waited for without asking blkid at all", async () => {
+  await using place = await fakePlace();
+  const { env, args } = await waiting(place);
+  const MNT_SOURCE = "/dev/nobody-has-this";
+  await using wrapper = place.start({
+    args: args!,
+    env: { ...env, MNT_SOURCE, MNT_FSTYPE: "ext4" },
+  });
+  await wrapper.errLine(/waiting for \/dev\/nobody-has-this: no such device$/);
+  await assert.rejects(Deno.stat(`${place.path}/asked`), Deno.errors.NotFound);
+});
+
+Deno.test("a path that is no disk is a fault of the configuration: 78", async () => {
+  for (
+    const [source, kind] of [["/etc/passwd", "file"], ["/dev", "directory"], ["/dev/null", "other"]]
+  ) {
+    await using place = await fakePlace();
+    const { env, args } = await waiting(place);
+    await using wrapper = place.start({ args: args!, env: { ...env, MNT_SOURCE: source! } });
+    assert.equal(await wrapper.code(), 78);
+    const line =
+      `error: Cannot mount "${source}": it is a ${kind}, not a block device; set MNT_SOURCE`;
+    assert.ok(wrapper.errLines.at(-1)!.includes(line), wrapper.errLines.join("\n"));
+  }
+});
+
+testWithMount(
+  "MNT_WAIT also ends the attempts to mount: 32, with the kernel's reason",
+  async () => {
+    for (const wait of ["0", "1"]) {
+      await using place = await fakePlace();
+      const disk = tmpfsOn(place);
+      const env = { ...disk.env, MNT_DATA: "no_such_option=1", MNT_WAIT: wait };
+      await using wrapper = place.start({ ...disk, env });
+      assert.equal(await wrapper.code(), 32);
+      assert.match(wrapper.errLines.at(-1)!, /error: Cannot mount "tmpfs" on .*: EINVAL .*gave up/);
+      assert.equal(wrapper.errLines.length, wait === "0" ? 1 : 2, "each distinct failure once");
+    }
+  },
+);
+
+/** A machine of the test's own making: its /proc/partitions and its /dev, which other tests do not touch. */
+async function ownMachine(place: Place) {
+  const dev = `${place.path}/dev`;
+  const partitions = `${place.path}/partitions`;
+  const script = `
+    mount --bind /dev/null '${dev}/null' && mount --rbind '${dev}' /dev &&
+    mount --bind '${partitions}' /proc/partitions && exec "$@"`;
+  const show = (names: readonly string[]) =>
+    Deno.writeTextFile(partitions, names.map((name) => `8 0 1024 ${name}\n`).join(""));
+  await Deno.mkdir(dev);
+  await Deno.writeTextFile(`${dev}/null`, "");
+  await show([]);
+  return {
+    prefix: [...tmpfsOn(place).prefix, "/bin/sh", "-c", script, "sh"],
+    show,
+    node: (name: string) => Deno.writeTextFile(`${dev}/${name}`, ""),
+  };
+}
+
+testWithMount("blkid is not asked again while nothing changes", async () => {
+  await using place = await fakePlace();
+  const machine = await ownMachine(place);
+  await using wrapper = place.start({ ...machine, ...await waiting(place, "2.5") });
+  await wrapper.errLine(/waiting for LABEL=nobody-has-this/);
+  // Some other node is no disk.
+  await machine.node("ttyUSB0");
+  assert.equal(await wrapper.code(), 69);
+  assert.equal(await timesAsked(place), 1);
+});
+
+// The events that come while it waits for the list to settle are answered by a look of their own.
+testWithMount.ignore("blkid is asked once for a burst of 64 disks", async () => {
+  await using place = await fakePlace();
+  const machine = await ownMachine(place);
+  await using wrapper = place.start({ ...machine, ...await waiting(place) });
+  await wrapper.errLine(/blkid sees no devices at all/);
+  const names = Array.from({ length: 64 }, (_, i) => `sd${i}`);
+  // As the kernel does: the disks are in the list while their nodes are still being made.
+  await machine.show(names);
+  for (const name of names) await machine.node(name);
+  await wrapper.errLine(/blkid sees \/dev\/sd0, .*\/dev\/sd63(;|$)/);
+  const startMs = performance.now();
+  await until(() => performance.now() - startMs > 500, "the time for a question too many");
+  assert.equal(await timesAsked(place), 2);
+});
+
+testWithMount("blkid is asked again for a disk that is written to, such as by mkfs", async () => {
+  await using place = await fakePlace();
+  const machine = await ownMachine(place);
+  await machine.show(["sda"]);
+  await using wrapper = place.start({ ...machine, ...await waiting(place) });
+  await wrapper.errLine(/blkid sees \/dev\/sda(;|$)/);
+  await place.script("blkid", ...BLKID, `echo '/dev/sdmade: LABEL="made"'`);
+  await machine.node("sda");
+  await wrapper.errLine(/blkid sees \/dev\/sda, \/dev\/sdmade(;|$)/);
+});
