@@ -121,6 +121,8 @@ export interface ServeOptions {
   readonly listen?: string;
   /** Arguments in place of `--no-auth`. */
   readonly args?: readonly string[];
+  /** Put in front of the program, such as `setsid`. */
+  readonly prefix?: WrapperOptions["prefix"];
   /** More variables. */
   readonly env?: WrapperOptions["env"];
 }
@@ -144,15 +146,17 @@ export async function place(): Promise<Place> {
   return {
     directory,
     target: own,
-    serve({ source, target = own, path, listen = "127.0.0.1:0", args = ["--no-auth"], env = {} }) {
+    serve(options) {
+      const { source, target = own, path, listen = "127.0.0.1:0", args = ["--no-auth"] } = options;
       return startWrapper({
+        prefix: options.prefix ?? [],
         args: ["--path", path ?? `${target}/restic`, "--listen", listen, ...args],
         env: {
           PATH: SYSTEM_PATH,
           MNT_SOURCE: source,
           MNT_TARGET: target,
           MNT_SERVER: server,
-          ...env,
+          ...options.env,
         },
         cwd: directory,
       });

@@ -98,6 +98,13 @@ await systemTest(
   },
 );
 
+await systemTest([], "MNT_WAIT=0: a disk that is there is served", async () => {
+  await using disk = await loopDisk({ fstype: "ext4" });
+  await using where = await place();
+  await using wrapper = where.serve({ source: `UUID=${disk.uuid}`, env: { MNT_WAIT: "0" } });
+  await servesAndStops(wrapper, where.target);
+});
+
 await systemTest([], "MNT_WAIT: a disk that never comes ends the wait with 69", async () => {
   await using where = await place();
   const source = `UUID=${crypto.randomUUID()}`;

@@ -130,6 +130,32 @@ await systemTest(
   },
 );
 
+const NAMES = { spaces: " a b ", umlauts: "Größe", newlines: "a\nb", escapes: "a\\040b#\tc" };
+for (const [what, name] of Object.entries(NAMES)) {
+  await systemTest([], `a target with ${what} in its name is served`, async () => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await using where = await place();
+    const target = `${where.directory}/${name}`;
+    await using wrapper = where.serve({ source: disk.path, target });
+    assert.equal(await refusalCode(wrapper), "it serves", wrapper.errLines.join("\n"));
+    assert.equal(mountsOn(target).length, 1);
+    wrapper.signal("SIGTERM");
+    assert.equal(await wrapper.code(), 0);
+    assert.deepEqual(mountsOn(target), []);
+  });
+}
+
+await systemTest([], "a target that cannot be made is refused, and says what to set", async () => {
+  await using disk = await loopDisk({ fstype: "ext4" });
+  await using where = await place();
+  await Deno.mkdir(where.target);
+  await run("mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", where.target);
+  const target = `${where.target}/disk`;
+  await using wrapper = where.serve({ source: disk.path, target });
+  assert.equal(await refusalCode(wrapper), 78);
+  await wrapper.errLine(/Cannot make the directory .*Read-only.*set MNT_TARGET to a directory on/);
+});
+
 await systemTest([], "a symlink on the disk that stays on it is served", async () => {
   await using disk = await loopDisk({ fstype: "ext4" });
   await using where = await place();

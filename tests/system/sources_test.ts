@@ -43,6 +43,7 @@ await systemTest(
       ...bareAndQuoted("PARTLABEL", partition.label),
       disk.path,
       `"${disk.path}"`,
+      `PARTUUID=${partition.uuid.toUpperCase()}`,
     ], disk.path);
   },
 );

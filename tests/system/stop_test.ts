@@ -125,6 +125,16 @@ await systemTest([], "SIGTERMs during the stop change nothing", async () => {
   assert.deepEqual(mountsOn(where.target), []);
 });
 
+await systemTest(["program:setsid"], "Ctrl-C, which both processes get: 0, unmounted", async () => {
+  await using disk = await loopDisk({ fstype: "ext4" });
+  await using where = await place();
+  await using wrapper = where.serve({ source: disk.path, prefix: ["setsid"] });
+  await wrapper.listening();
+  Deno.kill(-wrapper.pid, "SIGINT");
+  assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
+  assert.deepEqual(mountsOn(where.target), []);
+});
+
 const ENDS: { signal: Deno.Signal; code: number; says: RegExp }[] = [
   { signal: "SIGKILL", code: 137, says: /rest-server was ended by SIGKILL/ },
   { signal: "SIGHUP", code: 129, says: /rest-server was ended by SIGHUP/ },

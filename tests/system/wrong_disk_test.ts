@@ -1,7 +1,7 @@
 /** P9: what can never be mounted is refused in words, with nothing mounted. */
 import assert from "node:assert/strict";
 import { loopDisk } from "../support/disk.ts";
-import { place, readMounts, systemTest } from "../support/system.ts";
+import { place, readMounts, refusalCode, systemTest } from "../support/system.ts";
 import type { ServeOptions } from "../support/system.ts";
 
 interface Case {
@@ -73,8 +73,25 @@ for (const { name, options, code, says } of CASES) {
     await Deno.writeTextFile(`${where.directory}/file`, "");
     const before = readMounts();
     await using wrapper = where.serve(options(disk, where.directory));
-    assert.equal(await wrapper.code(), code, wrapper.errLines.join("\n"));
+    assert.equal(await refusalCode(wrapper), code, wrapper.errLines.join("\n"));
     await wrapper.errLine(says);
     assert.deepEqual(readMounts(), before);
   });
+}
+
+for (const by of ["path", "UUID"] as const) {
+  await systemTest(
+    ["program:mkfs.btrfs"],
+    `ext4 asked for, btrfs there, named by ${by}: 32, not mounted as what it is`,
+    async () => {
+      await using disk = await loopDisk({ fstype: "btrfs" });
+      await using where = await place();
+      await using wrapper = where.serve({
+        source: by === "path" ? disk.path : `UUID=${disk.uuid}`,
+        env: { MNT_FSTYPE: "ext4", MNT_WAIT: "0" },
+      });
+      assert.equal(await refusalCode(wrapper), 32, wrapper.errLines.join("\n"));
+      await wrapper.errLine(/as ext4 .*EINVAL/);
+    },
+  );
 }
