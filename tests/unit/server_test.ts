@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { Failure } from "../../mod/exit.ts";
+import { findBlkid, findProgram, findServer, startServer } from "../../mod/server.ts";
+import type { Programs } from "../../mod/world.ts";
+import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
+
+const PROGRAM = facts("file", { executable: true });
+const TEXT = facts("file");
+const DIRECTORY = facts("directory", { executable: true });
+
+/** A world with these files and this PATH. */
+function world(path: string, nodes: Record<string, Node>) {
+  return worldOf({ path, files: filesOf(nodes) });
+}
+
+Deno.test("findProgram() takes the first place that has it", async () => {
+  const all = { "/usual/x": PROGRAM, "/a/x": PROGRAM, "/b/x": PROGRAM, "/b/y": PROGRAM };
+  const cases: [given: string | null, path: string, nodes: Record<string, Node>, string][] = [
+    [null, "/a:/b", all, "/usual/x"],
+    [null, "/a:/b", { "/b/x": PROGRAM }, "/b/x"],
+    ["y", "/a:/b", all, "/b/y"],
+    // A name that was given is looked up in PATH alone.
+    ["x", "/b:/a", all, "/b/x"],
+    ["/opt/x y", "/a", { "/opt/x y": PROGRAM }, "/opt/x y"],
+    ["./x", "/a", { "./x": PROGRAM, "/a/./x": PROGRAM }, "./x"],
+    // What cannot be run does not end the search.
+    [null, "/a:/b", { "/usual/x": TEXT, "/a/x": DIRECTORY, "/b/x": PROGRAM }, "/b/x"],
+    [
+      null,
+      "/a:/b",
+      { "/usual/x": new Deno.errors.PermissionDenied(), "/b/x": PROGRAM },
+      "/b/x",
+    ],
+    // Relative directories and empty places in PATH would mean the working directory.
+    [
+      "x",
+      ":.:rel:/b:",
+      { "/x": PROGRAM, "./x": PROGRAM, "rel/x": PROGRAM, "/b/x": PROGRAM },
+      "/b/x",
+    ],
+  ];
+  for (const [given, path, nodes, expected] of cases) {
+    const found = await findProgram("x", given, "/usual/x", "MNT_X", world(path, nodes));
+    assert.equal(found, expected, `${given} in ${path}`);
+  }
+});
+
+async function failure(promise: Promise<unknown>): Promise<[string, string]> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof Failure, String(error));
+    return [error.kind, error.message];
+  }
+  return assert.fail("found it");
+}
+
+Deno.test("findProgram() says every place that was tried", async () => {
+  const find = (given: string | null, path: string, nodes: Record<string, Node> = {}) =>
+    failure(findProgram("x", given, "/usual/x", "MNT_X", world(path, nodes)));
+  assert.deepEqual(await find(null, "/a:/b"), [
+    "not found",
+    'Cannot find x: tried "/usual/x", "/a/x", "/b/x"; install it, or set MNT_X to its path',
+  ]);
+  assert.deepEqual(await find("/opt/y", "/a"), [
+    "not found",
+    'Cannot find x: tried "/opt/y"; install it, or set MNT_X to its path',
+  ]);
+  assert.deepEqual(await find("/opt/y", "/a", { "/opt/y": TEXT }), [
+    "not executable",
+    'Cannot run x "/opt/y": it is not an executable file; chmod +x it, or set MNT_X',
+  ]);
+  assert.equal((await find("/opt", "", { "/opt": DIRECTORY }))[0], "not executable");
+});
+
+Deno.test("findServer() and findBlkid() look in the usual places and fail by their own kinds", async () => {
+  const both = { "/user/rest-server": PROGRAM, "/usr/local/bin/blkid": PROGRAM };
+  assert.equal(await findServer(null, world("", both)), "/user/rest-server");
+  assert.equal(await findBlkid(null, world("", both)), "/usr/local/bin/blkid");
+  assert.equal((await failure(findServer(null, world("", {}))))[0], "not found");
+  const [kind, message] = await failure(findBlkid("/none", world("", {})));
+  assert.equal(kind, "configuration");
+  assert.match(
+    message,
+    /^Cannot find blkid: .* MNT_BLKID .*, or name the disk by its path and set/,
+  );
+});
+
+Deno.test("startServer() turns what the kernel says into a failure with a hint", () => {
+  const start = (error: unknown) => {
+    const programs = {
+      start() {
+        throw error;
+      },
+    } as unknown as Programs;
+    return startServer("/x", [], worldOf({ programs }));
+  };
+  assert.throws(() => start(new Deno.errors.NotFound("no such file")), {
+    kind: "not found",
+    message: /^Cannot run rest-server "\/x": no such file; is it built for this machine\?/,
+  });
+  for (const error of [new Deno.errors.PermissionDenied("denied"), new Error("Exec format")]) {
+    assert.throws(() => start(error), { kind: "not executable", cause: error });
+  }
+  assert.throws(() => start("text"), (error) => error === "text");
+});
