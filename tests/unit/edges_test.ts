@@ -133,6 +133,18 @@ Deno.test("P7: programs.output() kills a program that does not end", async () =>
   assert.equal(output.code, 137);
 });
 
+// A blkid that is a script can leave a process behind that holds its pipes, and one on a hanging disk outlives
+// SIGKILL: output() then waits for as long, and the late SIGKILL of an ended child throws out of the timer,
+// which ends the whole program. Ignored until the limit ends the wait by itself.
+Deno.test({
+  name: "P7: programs.output() ends at its limit though a process left behind holds the pipes",
+  ignore: true,
+  async fn() {
+    const output = programs.output("/bin/sh", ["-c", "sleep 60 & echo hi"], 200);
+    assert.equal((await within(output, "a program that left one behind", 10_000)).code, 0);
+  },
+});
+
 Deno.test("programs.start() gives the end, and a signal to the dead is no error", async () => {
   const ended = programs.start("/bin/sh", ["-c", "exit 7"]);
   assert.deepEqual(await ended.status, { code: 7, signal: null });
