@@ -176,14 +176,12 @@ Deno.test("waitForSource() counts the members of a btrfs by their super blocks",
     fsid: "00000020-1111-4222-8333-444444444444",
     warnings: [],
   });
-  assert.match(
-    String(await lookOnce(source, lines[0]!, nodes)),
-    /: 1 of 2 members \(\/dev\/loop14\)/,
+  const alone = String(await lookOnce(source, lines[0]!, nodes));
+  assert.ok(alone.includes(`: 1 of 2 members (${path1})`), alone);
+  const unread = String(
+    await lookOnce(source, lines.join("\n"), { [path1]: DISK, [path2]: OTHER }),
   );
-  assert.match(
-    String(await lookOnce(source, lines.join("\n"), { [path1]: DISK, [path2]: OTHER })),
-    /no btrfs super block can be read on "\/dev\/loop14", "\/dev\/loop15"/,
-  );
+  assert.ok(unread.includes(`no btrfs super block can be read on "${path1}", "${path2}"`), unread);
 });
 
 // The look is not told of the signal: a stop waits for blkid, 30 s and more while a disk spins up or hangs.
