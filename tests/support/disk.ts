@@ -42,6 +42,8 @@ export interface DiskOptions {
   readonly uuid?: string;
   readonly label?: string;
   readonly sizeBytes?: number;
+  /** Where the image lies; not given: in a temporary directory. */
+  readonly directory?: string;
   /** Puts the file system into the one partition of a GPT. */
   readonly partition?: { readonly uuid: string; readonly label: string };
 }
@@ -80,7 +82,7 @@ export class Disk implements AsyncDisposable {
   private constructor(
     readonly image: string,
     readonly options: DiskOptions,
-    private readonly directory: AsyncDisposable,
+    private readonly directory: AsyncDisposable | undefined,
   ) {
     this.uuid = options.uuid ?? crypto.randomUUID();
     this.label = options.label ?? randomLabel();
@@ -89,8 +91,9 @@ export class Disk implements AsyncDisposable {
 
   /** A disk that is not plugged in; its file system is on it already, unless it is partitioned. */
   static async make(options: DiskOptions): Promise<Disk> {
-    const directory = await tempDirectory();
-    const disk = new Disk(`${directory.path}/disk.img`, options, directory);
+    const directory = options.directory === undefined ? await tempDirectory() : undefined;
+    const image = `${options.directory ?? directory!.path}/disk.img`;
+    const disk = new Disk(image, options, directory);
     images.add(disk.image);
     const { sizeBytes = FILE_SYSTEMS[options.fstype ?? "ext4"].sizeBytes, partition } = options;
     await Deno.writeFile(disk.image, new Uint8Array());
@@ -146,7 +149,7 @@ export class Disk implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.detach();
-    await this.directory[Symbol.asyncDispose]();
+    await this.directory?.[Symbol.asyncDispose]();
   }
 }
 

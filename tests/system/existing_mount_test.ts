@@ -53,6 +53,23 @@ await systemTest(
 
 await systemTest(
   [],
+  "P7: what kept the disk busy goes away: served with nobody's help",
+  async () => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await using where = await place();
+    const elsewhere = `${where.directory}/elsewhere`;
+    await Deno.mkdir(elsewhere);
+    await run("mount", disk.path, elsewhere);
+    await using wrapper = where.serve({ source: disk.path, env: { MNT_OPTIONS: "ro" } });
+    await wrapper.errLine(/EBUSY .*; trying again/);
+    await run("umount", elsewhere);
+    await wrapper.listening();
+    assert.equal(wrapper.errLines.filter((line) => line.includes("EBUSY")).length, 1);
+  },
+);
+
+await systemTest(
+  [],
   "the disk is mounted elsewhere in the same way: served, that one stays",
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });

@@ -1,7 +1,7 @@
 /** P3: one wrapper a target; a second one is refused and the first one does not feel it. */
 import assert from "node:assert/strict";
 import { loopDisk } from "../support/disk.ts";
-import { mountsOn, place, systemTest } from "../support/system.ts";
+import { mountsOn, place, refusalCode, systemTest } from "../support/system.ts";
 
 async function answers(address: string): Promise<void> {
   const response = await fetch(`http://${address}/config`);
@@ -51,6 +51,20 @@ await systemTest(
     await second.errLine(new RegExp(`process ${first.pid}`));
     first.signal("SIGTERM");
     assert.equal(await first.code(), 0);
+  },
+);
+
+await systemTest(
+  [],
+  "four started at once on one target: one serves, three are refused",
+  async () => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await using where = await place();
+    await using stack = new AsyncDisposableStack();
+    const all = Array.from({ length: 4 }, () => stack.use(where.serve({ source: disk.path })));
+    const ends = await Promise.all(all.map((wrapper) => refusalCode(wrapper)));
+    assert.deepEqual(ends.toSorted(), [75, 75, 75, "it serves"]);
+    assert.equal(mountsOn(where.target).length, 1);
   },
 );
 

@@ -52,6 +52,24 @@ await systemTest([], "P2: stays mounted until rest-server has ended, however slo
   assert.equal(await Deno.readTextFile(`${where.target}/proof`), "proof\n");
 });
 
+await systemTest([], "a disk that loses what was written to it: said at the end, 32", async () => {
+  await using where = await place();
+  const directory = `${where.directory}/small`;
+  await Deno.mkdir(directory);
+  // Writes to the disk fail with EIO where the file behind it cannot grow.
+  await run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", directory);
+  await using disk = await loopDisk({ fstype: "ext4", directory });
+  await using wrapper = where.serve({ source: disk.path });
+  const url = `http://${await wrapper.listening()}`;
+  await httpStatus(`${url}/?create=true`, { method: "POST" });
+  const body = "x".repeat(32 * 1024 ** 2);
+  assert.equal(await httpStatus(`${url}/config`, { method: "POST", body }), 200);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 32);
+  await wrapper.errLine(new RegExp(`Cannot write everything to "${disk.path}": the disk refused`));
+  assert.deepEqual(mountsOn(where.target), []);
+});
+
 await systemTest([], "held by a process: named, tried for 5 s, detached lazily, 32", async () => {
   await using disk = await loopDisk({ fstype: "ext4" });
   await using where = await place();
