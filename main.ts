@@ -7,6 +7,7 @@
  */
 import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
 import { openLibc } from "./ffi/libc.ts";
+import { releaseCode } from "./ffi/memory.ts";
 import { libcMounter } from "./ffi/mount.ts";
 import { type Config, ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
@@ -23,7 +24,7 @@ import { findServer } from "./mod/server.ts";
 import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
 import type { World } from "./mod/world.ts";
 
-const log = createLog((bytes) => Deno.stderr.write(bytes));
+const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock);
 
 /** Takes every signal of the table, but a SIGHUP that was ignored at start, as nohup(1) does. */
 function listenForSignals(signals: Signals): void {
@@ -52,6 +53,7 @@ function makeWorld(platform: Platform, runDirectory: string): World {
     mounter: libcMounter(libc),
     locks: libcFileLocks(libc),
     openKernelLog: () => openKernelLog(libc),
+    releaseMemory: () => releaseCode(libc),
   };
 }
 

@@ -45,6 +45,9 @@ export const LOCK_NB = 4;
 export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 
+/** madvise(2), from `include/uapi/asm-generic/mman-common.h`. */
+export const MADV_DONTNEED = 4;
+
 /** lseek(2), from `include/uapi/linux/fs.h`. */
 export const SEEK_END = 2;
 

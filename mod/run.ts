@@ -15,7 +15,7 @@ import { readTextIfAny, resolveNearest } from "./paths.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { findBlkid, findServer, startServer, superviseServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
-import { syncWhenWritten } from "./watch.ts";
+import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { ServerProcess, World } from "./world.ts";
 
 /** What one run is about. */
@@ -177,6 +177,7 @@ async function serveMounted(
   const beside = [
     noteServer(server.pid, mounted, lock, world),
     syncWhenWritten(mounted, world, done.signal),
+    releaseWhenQuiet(world, done.signal),
   ];
   const result = await superviseServer(server, signals, {
     ...serveOptions(run, serverArgs),

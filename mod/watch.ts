@@ -7,6 +7,15 @@ import type { Mounted } from "./mount.ts";
 import { readTextIfAny } from "./paths.ts";
 import type { World } from "./world.ts";
 
+/** By then rest-server listens. */
+const QUIET_AFTER_MS = 2000;
+
+/** Gives back the memory of the start once it is over. */
+export async function releaseWhenQuiet(world: World, signal: AbortSignal): Promise<void> {
+  await world.clock.sleep(QUIET_AFTER_MS, signal);
+  if (!signal.aborted) world.releaseMemory();
+}
+
 /** rest-server syncs each blob before it answers, but not `config`: so long it can stay unwritten. */
 export const SYNC_EVERY_MS = 30_000;
 

@@ -104,4 +104,6 @@ export interface World {
   readonly mounter: Mounter;
   readonly locks: FileLocks;
   openKernelLog(): KernelLog | null;
+  /** Gives back the memory that only the start needed. */
+  releaseMemory(): void;
 }

@@ -295,6 +295,7 @@ export class FakeWorld {
       mounter: this.mounter,
       locks: { open: () => ({ fd: 8 }), tryLock: () => 0, inherit: () => {}, close: () => {} },
       openKernelLog: () => null,
+      releaseMemory: () => {},
     };
   }
 
