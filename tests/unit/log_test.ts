@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { clock } from "../../mod/edges.ts";
 import { createLog, formatJson, formatText } from "../../mod/log.ts";
 import { within } from "../support/wait.ts";
 
@@ -58,7 +59,7 @@ Deno.test("formatJson() writes one object a line, with the line's own facts", ()
 
 Deno.test("createLog() writes all lines in the order in which they were said", async () => {
   const sink = new Sink();
-  const log = createLog(sink.write);
+  const log = createLog(sink.write, clock);
   const expected: string[] = [];
   for (let i = 0; i < 300; i += 3) {
     log.info(`line ${i}`);
@@ -73,15 +74,31 @@ Deno.test("createLog() writes all lines in the order in which they were said", a
 
 Deno.test("createLog() takes a message as it stands, not as a template", async () => {
   const sink = new Sink();
-  const log = createLog(sink.write);
+  const log = createLog(sink.write, clock);
   for (const message of ["{line}", "{{}}", "%s %d", "{level} $1", "__proto__"]) log.info(message);
   await log.flush(FLUSH_MS);
   assert.deepEqual(sink.messages, ["{line}", "{{}}", "%s %d", "{level} $1", "__proto__"]);
 });
 
+Deno.test("createLog() goes on in order when its library comes, at whatever moment", async () => {
+  const sink = new Sink();
+  // The start is over at once, so that the first line loads the library beside the others.
+  let nowMs = 0;
+  const log = createLog(sink.write, { ...clock, now: () => nowMs += 10_000 });
+  const expected: string[] = [];
+  for (let i = 0; i < 50; i++) {
+    log.warn(`{line} ${i}`);
+    expected.push(`warning: {line} ${i}`);
+    if (i === 25) await import("@logtape/logtape");
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await log.flush(FLUSH_MS);
+  assert.deepEqual(sink.messages, expected);
+});
+
 Deno.test("setFormat() changes the form of the lines to come", async () => {
   const sink = new Sink();
-  const log = createLog(sink.write);
+  const log = createLog(sink.write, clock);
   log.info("first");
   await log.flush(FLUSH_MS);
   log.setFormat("json");
@@ -103,7 +120,7 @@ Deno.test("createLog() goes on where a write took only some of the bytes", async
   const log = createLog((bytes) => {
     text += new TextDecoder("latin1").decode(bytes.subarray(0, 3));
     return Promise.resolve(Math.min(3, bytes.length));
-  });
+  }, clock);
   log.info("a long line in small pieces");
   log.info("and another");
   await log.flush(FLUSH_MS);
@@ -112,7 +129,7 @@ Deno.test("createLog() goes on where a write took only some of the bytes", async
 
 Deno.test("P7: flush() ends within its limit though the reader does not read", async () => {
   const stuck = Promise.withResolvers<number>();
-  const log = createLog(() => stuck.promise);
+  const log = createLog(() => stuck.promise, clock);
   for (let i = 0; i < 10; i++) log.info(`line ${i}`);
   await within(log.flush(20), "flush of a stuck log");
   await within(log.flush(0), "flush without patience");
@@ -126,7 +143,7 @@ Deno.test("a slow reader costs the oldest lines, and their number is said", asyn
   const log = createLog(async (bytes) => {
     await first.promise;
     return await sink.write(bytes);
-  });
+  }, clock);
   log.info("in flight");
   await log.flush(20);
   for (let i = 0; i < 1500; i++) log.info(`line ${i}`);
@@ -150,7 +167,7 @@ Deno.test({
     const log = createLog(async (bytes) => {
       await first.promise;
       return await sink.write(bytes);
-    });
+    }, clock);
     log.setFormat("json");
     log.info("in flight");
     await log.flush(20);
@@ -164,8 +181,9 @@ Deno.test({
 Deno.test("a writer that fails is no failure of the program, and later lines are tried again", async () => {
   const sink = new Sink();
   let broken = true;
-  const log = createLog((bytes) =>
-    broken ? Promise.reject(new Deno.errors.BrokenPipe("gone")) : sink.write(bytes)
+  const log = createLog(
+    (bytes) => broken ? Promise.reject(new Deno.errors.BrokenPipe("gone")) : sink.write(bytes),
+    clock,
   );
   log.info("lost");
   await log.flush(FLUSH_MS);
@@ -177,7 +195,7 @@ Deno.test("a writer that fails is no failure of the program, and later lines are
 
 Deno.test("flush() of a log that said nothing writes nothing", async () => {
   const sink = new Sink();
-  await createLog(sink.write).flush(FLUSH_MS);
+  await createLog(sink.write, clock).flush(FLUSH_MS);
   assert.equal(sink.writes, 0);
 });
 
@@ -189,7 +207,7 @@ Deno.test({
   async fn() {
     for (let microtasks = 0; microtasks < 40; microtasks++) {
       const sink = new Sink();
-      const log = createLog(sink.write);
+      const log = createLog(sink.write, clock);
       log.info("load");
       await log.flush(FLUSH_MS);
       log.info("first");
