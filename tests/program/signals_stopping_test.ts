@@ -59,8 +59,8 @@ Deno.test("stopping: one Ctrl-C that arrives twice, by terminal and parent, kill
   const startMs = performance.now();
   await anotherKeypress(startMs);
   const from = wrapper.outLines.length;
-  wrapper.signal("SIGUSR1");
-  await wrapper.outLine(/^got 10$/, from);
+  wrapper.signal("SIGUSR2");
+  await wrapper.outLine(/^got 12$/, from);
   assert.ok(!wrapper.errLines.some((line) => line.includes("killing")));
   wrapper.signal("SIGINT");
   assert.equal(await wrapper.code(), 137);

@@ -81,7 +81,7 @@ Deno.test({
   ignore: true,
   async fn() {
     await using place = await fakePlace();
-    const MNT_BLKID = await place.script("blkid", `: >${place.path}/asked; exec sleep 20`);
+    const MNT_BLKID = await place.script("hanging", `: >${place.path}/asked; exec sleep 20`);
     const disk = await waiting(place);
     await using wrapper = place.start({ ...disk, env: { ...disk.env, MNT_BLKID } });
     await until(() => Deno.stat(`${place.path}/asked`).catch(() => null), "a question to blkid");
