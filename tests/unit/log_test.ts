@@ -151,7 +151,7 @@ Deno.test("a slow reader costs the oldest lines, and their number is said", asyn
   first.resolve();
   await log.flush(FLUSH_MS);
   assert.equal(sink.messages[0], "in flight");
-  assert.equal(sink.messages[1], "... 500 lines were dropped here");
+  assert.match(sink.messages[1]!, /\b500 lines were dropped here$/);
   assert.equal(sink.messages[2], "line 500");
   assert.equal(sink.messages.at(-1), "line 1499");
   assert.equal(sink.messages.length, 1002);
