@@ -69,3 +69,19 @@ Deno.test("P10: variables of this program are not rest-server's to see", async (
     "mnt_b=2",
   ]);
 });
+
+// Only the process itself can know its number in time: this needs the launcher, which is to come.
+Deno.test({
+  name: "P10: LISTEN_PID of a socket activation names rest-server's own process",
+  ignore: true,
+  async fn() {
+    await using place = await fakePlace();
+    await using wrapper = place.start({
+      env: { FAKE_DO: "exit 0", LISTEN_FDS: "1" },
+      prefix: ["/bin/sh", "-c", 'export LISTEN_PID=$$; exec "$@"', "sh"],
+    });
+    assert.equal(await wrapper.code(), 0);
+    const pid = (await place.status()).get("Pid");
+    assert.ok((await place.environment()).includes(`LISTEN_PID=${pid}`));
+  },
+});

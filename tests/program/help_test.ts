@@ -88,3 +88,17 @@ Deno.test({
     assert.doesNotMatch(wrapper.errLines.join("\n"), /defect|at .*:\d+:\d+/);
   },
 });
+
+// Signals are taken, and nobody listens to them meanwhile.
+Deno.test({
+  name: "--version: SIGTERM is passed on to a rest-server that takes its time over it",
+  ignore: true,
+  async fn() {
+    await using place = await fakePlace();
+    await using wrapper = place.start({ args: ["--version"] });
+    await wrapper.outLine(/^ready$/);
+    wrapper.signal("SIGTERM");
+    assert.equal(await wrapper.code(), 0);
+    await wrapper.outLine(/^got 15$/);
+  },
+});
