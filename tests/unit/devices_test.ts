@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mergeSettings, type MountConfig, parseConfig } from "../../mod/config.ts";
 import { askBlkid, waitForSource } from "../../mod/devices.ts";
-import { clock, files, programs } from "../../mod/edges.ts";
+import { clock, files, programs, watchDevices } from "../../mod/edges.ts";
 import { Failure } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import type { ProgramOutput, World } from "../../mod/world.ts";
@@ -13,6 +13,7 @@ import { fixture, fixtureBytes } from "./fixture.ts";
 
 const BLKID = { program: "/sbin/blkid" };
 const OK: ProgramOutput = { code: 0, signal: null, stdout: "", stderr: "" };
+const QUIET: World["log"] = { info() {}, warn() {}, error() {} };
 const NOTHING: ProgramOutput = { ...OK, code: 2 };
 
 /** A blkid that gives these answers in turn, the last one for ever; `calls` keeps its arguments. */
@@ -90,7 +91,7 @@ async function lookOnce(
     files: filesOf(nodes),
     clock: { now: () => 0, sleep: () => Promise.resolve() },
     watchDevices: () => ({ next: () => Promise.resolve(null), close() {} }),
-    log: { info() {}, warn() {}, error() {} },
+    log: QUIET,
   });
   const { signal } = new AbortController();
   try {
@@ -198,7 +199,7 @@ Deno.test({
       mode: 0o755,
     });
     const abort = new AbortController();
-    const world = worldOf({ programs, files, clock });
+    const world = worldOf({ programs, files, clock, log: QUIET, watchDevices });
     const mount = mountOf({ MNT_SOURCE: "UUID=u" });
     const waiting = waitForSource(mount, { program }, Infinity, world, abort.signal);
     await until(() => files.stat(`${program}.runs`), "blkid runs");
