@@ -41,9 +41,10 @@ type Look =
 const BLKID_LIMIT_MS = 30_000;
 /** How often to look where no event tells of a change. */
 const LOOK_MS = 1000;
-/** A new disk and its partitions come as a burst: one blkid for all of it. */
-const SETTLE_MS = 30;
-const SETTLE_ROUNDS = 5;
+/** New disks and their partitions come as a burst: one blkid once nothing was new for a moment. */
+const SETTLE_MS = 50;
+/** A list that never comes to rest is looked at all the same. */
+const SETTLE_ROUNDS = 50;
 /** How long a degraded btrfs waits for its other members. */
 export const DEGRADED_WAIT_MS = 60_000;
 /** A wait says at least this often what it waits for. */

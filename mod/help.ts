@@ -32,18 +32,32 @@ function variableText([name, variable]: [string, Variable<unknown>]): string {
   return `  ${name}${fallback}\n${wrap(variable.meaning.replaceAll("`", ""), 70, "      ")}`;
 }
 
-function exitLines(): string {
-  const rows = Object.values(EXIT).map(({ host, gokrazy, when }) =>
-    [String(host), String(gokrazy), when.replaceAll("`", "")] as const
-  );
-  const all = [
-    ["0", "128+n", "stopped by SIGTERM or SIGINT, all clean"],
-    ["n", "n", "rest-server ended by itself with n (0 and 125 become 75 on gokrazy)"],
-    ["128+n", "128+n", "rest-server killed by signal n (137 if it did not stop in time)"],
-    ...rows,
+/** Every exit code, in words: the table of the help and of the README. */
+export function exitRows(): { host: string; gokrazy: string; when: string }[] {
+  return [
+    { host: "0", gokrazy: "128+n", when: "stopped by SIGTERM or SIGINT (signal n), all clean" },
+    {
+      host: "n",
+      gokrazy: "n",
+      when: "rest-server ended by itself with n (0 and 125 become 75 on gokrazy)",
+    },
+    {
+      host: "128+n",
+      gokrazy: "128+n",
+      when: "rest-server killed by signal n (137 if it did not stop in time)",
+    },
+    ...Object.values(EXIT).map(({ host, gokrazy, when }) => ({
+      host: String(host),
+      gokrazy: String(gokrazy),
+      when,
+    })),
   ];
-  return all.map(([host, gokrazy, when]) => `  ${host!.padEnd(8)}${gokrazy!.padEnd(9)}${when}`)
-    .join("\n");
+}
+
+function exitLines(): string {
+  return exitRows().map(({ host, gokrazy, when }) =>
+    `  ${host.padEnd(8)}${gokrazy.padEnd(9)}${when.replaceAll("`", "")}`
+  ).join("\n");
 }
 
 /** The whole help, less rest-server's own. */

@@ -29,29 +29,27 @@ function unescape(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
 }
 
+/** The first three fields, which are numbers. */
+const NUMBERS = /^\d+ \d+ \d+:\d+ /;
+
 function parseLine(line: string): MountInfo {
   const fields = line.split(" ");
   const separator = fields.indexOf("-", 6);
-  const [mountId, parentId, majorMinor, root, mountPoint, mountOptions] = fields;
-  const [fsType, mountSource, superOptions] = fields.slice(separator + 1);
-  if (
-    separator < 0 || mountSource === undefined || fsType === undefined ||
-    !/^\d+$/.test(mountId ?? "") || !/^\d+$/.test(parentId ?? "") ||
-    !/^\d+:\d+$/.test(majorMinor ?? "")
-  ) {
+  const mountSource = fields[separator + 2];
+  if (separator < 0 || mountSource === undefined || !NUMBERS.test(line)) {
     throw new SyntaxError(`Cannot parse mountinfo line: ${JSON.stringify(line.slice(0, 200))}`);
   }
   return {
-    mountId: Number(mountId),
-    parentId: Number(parentId),
-    majorMinor: majorMinor!,
-    root: unescape(root!),
-    mountPoint: unescape(mountPoint!),
-    mountOptions: mountOptions!.split(","),
-    optionalFields: fields.slice(6, separator),
-    fsType: unescape(fsType),
+    mountId: Number(fields[0]),
+    parentId: Number(fields[1]),
+    majorMinor: fields[2]!,
+    root: unescape(fields[3]!),
+    mountPoint: unescape(fields[4]!),
+    mountOptions: fields[5]!.split(","),
+    optionalFields: separator === 6 ? [] : fields.slice(6, separator),
+    fsType: unescape(fields[separator + 1]!),
     mountSource: unescape(mountSource),
-    superOptions: (superOptions ?? "").split(",").map(unescape),
+    superOptions: unescape(fields[separator + 3] ?? "").split(","),
   };
 }
 

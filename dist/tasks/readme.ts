@@ -1,0 +1,49 @@
+/**
+ * `deno task readme`: writes the tables of README.md anew from the tables of the code.
+ *
+ * @module
+ */
+import { CONFIG, type Variable } from "../../mod/config.ts";
+import { exitRows } from "../../mod/help.ts";
+
+const README = new URL("../../README.md", import.meta.url);
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** The table of variables. */
+export function variablesTable(): string {
+  const rows = Object.entries<Variable<unknown>>(CONFIG).map((
+    [name, { fallback, takes, meaning }],
+  ) => [`\`${name}\``, fallback, `${meaning} (takes ${takes})`]);
+  return table(["variable", "default", "meaning"], rows);
+}
+
+/** The table of exit codes. */
+export function exitTable(): string {
+  return table(
+    ["when", "host", "gokrazy"],
+    exitRows().map(({ when, host, gokrazy }) => [when, host, gokrazy]),
+  );
+}
+
+/**
+ * Puts the tables between their marks, `<!-- variables -->` and `<!-- end -->`.
+ *
+ * @throws {Error} where a mark is missing.
+ */
+export function fillReadme(text: string): string {
+  const tables = { "variables": variablesTable(), "exit codes": exitTable() };
+  for (const [name, content] of Object.entries(tables)) {
+    const mark = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- end -->)`);
+    if (!mark.test(text)) {
+      throw new Error(`Cannot write the table "${name}": README.md has no mark for it`);
+    }
+    text = text.replace(mark, (_, start, end) => `${start}\n${content}\n\n${end}`);
+  }
+  return text;
+}
+
+if (import.meta.main) await Deno.writeTextFile(README, fillReadme(await Deno.readTextFile(README)));

@@ -1,0 +1,23 @@
+/**
+ * Giving memory back.
+ *
+ * @module
+ */
+import { MADV_DONTNEED } from "../mod/linux.ts";
+import type { Libc } from "./libc.ts";
+
+/**
+ * Unmaps the pages of this program's own code that start-up has touched and idling does not need, about
+ * 15 MB: they stay in the page cache, and what is needed again comes back by a minor fault. Only
+ * mappings that can be executed are taken: nothing was ever written to them. See madvise(2).
+ */
+export function releaseCode(libc: Libc): void {
+  const program = Deno.execPath();
+  for (const line of Deno.readTextFileSync("/proc/self/maps").split("\n")) {
+    const [, start, end, path] = /^([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ \S+ +(.*)$/.exec(line) ??
+      [];
+    if (path !== program) continue;
+    const from = BigInt(`0x${start}`);
+    libc.madvise(Deno.UnsafePointer.create(from), BigInt(`0x${end}`) - from, MADV_DONTNEED);
+  }
+}

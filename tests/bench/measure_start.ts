@@ -1,0 +1,199 @@
+/**
+ * Start, stop and idling.
+ *
+ * @module
+ */
+import { until } from "../support/wait.ts";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** What every measurement is about. */
+export interface Setting {
+  readonly server: string;
+  readonly restic: string;
+  readonly device: string;
+  readonly uuid: string;
+  readonly directory: string;
+  readonly target: string;
+}
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Who mounts and unmounts: the command itself, or the bench around it. */
+  readonly mounts: "itself" | "script" | "before";
+}
+
+export function serverArgs({ target }: Setting): string[] {
+  return ["--path", `${target}/restic`, "--no-auth", "--listen", "127.0.0.1:0"];
+}
+
+export function ownCommand(setting: Setting, args = serverArgs(setting)): Command {
+  return {
+    program: Deno.execPath(),
+    args: ["run", "--allow-all", MAIN, ...args],
+    env: {
+      MNT_SOURCE: `UUID=${setting.uuid}`,
+      MNT_TARGET: setting.target,
+      MNT_SERVER: setting.server,
+    },
+    mounts: "itself",
+  };
+}
+
+/** The three that are compared. */
+export function startCommands(setting: Setting): ReadonlyMap<string, Command> {
+  const script = `dev=$(blkid -c /dev/null -U "$UUID") && ` +
+    `mount -o nosuid,nodev,noexec,relatime "$dev" "$TARGET" && exec "$SERVER" "$@"`;
+  const { server, uuid, target } = setting;
+  const args = serverArgs(setting);
+  return new Map<string, Command>([
+    ["bare", { program: server, args, env: {}, mounts: "before" }],
+    ["script", {
+      program: "/bin/sh",
+      args: ["-c", script, "script", ...args],
+      env: { UUID: uuid, TARGET: target, SERVER: server },
+      mounts: "script",
+    }],
+    ["this", ownCommand(setting)],
+  ]);
+}
+
+export async function runTool(program: string, ...args: string[]): Promise<string> {
+  const output = await new Deno.Command(program, { args, stdin: "null" }).output();
+  if (!output.success) {
+    throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(output.stderr)}`);
+  }
+  return new TextDecoder().decode(output.stdout).trim();
+}
+
+/** A started command that listens. */
+export interface Listening {
+  readonly child: Deno.ChildProcess;
+  readonly url: string;
+  readonly startMs: number;
+  /** SIGTERM; gives the milliseconds to the end of the process. */
+  stop(): Promise<number>;
+}
+
+/** Starts a command and waits for rest-server's line; all the same way, so that the wait costs the same. */
+export async function startListening(
+  { program, args, env }: Command,
+  onText: (text: string) => void = () => {},
+): Promise<Listening> {
+  const beginMs = performance.now();
+  const child = new Deno.Command(program, {
+    args: [...args],
+    env: { ...env },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const listening = Promise.withResolvers<{ url: string; atMs: number }>();
+  const reading = (async () => {
+    let text = "";
+    for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      onText(text);
+      const address = /^start server on (\S+)$/m.exec(text)?.[1];
+      if (address !== undefined) {
+        listening.resolve({ url: `rest:http://${address}/`, atMs: performance.now() });
+      }
+    }
+    listening.reject(new Error(`it ended before it listened:\n${text}`));
+  })();
+  const { url, atMs } = await listening.promise;
+  return {
+    child,
+    url,
+    startMs: atMs - beginMs,
+    async stop() {
+      const stopMs = performance.now();
+      child.kill("SIGTERM");
+      await child.status;
+      const took = performance.now() - stopMs;
+      await reading;
+      return took;
+    },
+  };
+}
+
+/** Runs `work` on a listening command, with the mount that it needs before and after. */
+export async function withListening<T>(
+  setting: Setting,
+  command: Command,
+  work: (listening: Listening) => Promise<T>,
+): Promise<T & { stopMs: number }> {
+  if (command.mounts === "before") await runTool("mount", setting.device, setting.target);
+  const listening = await startListening(command);
+  const result = await work(listening);
+  const stopMs = await listening.stop();
+  if (command.mounts !== "itself") await runTool("umount", setting.target);
+  return { ...result, stopMs };
+}
+
+export interface Times {
+  readonly startMs: number[];
+  readonly stopMs: number[];
+}
+
+/** Each command once a round, one after the other. The first round warms the caches and does not count. */
+export async function measureRounds(
+  setting: Setting,
+  commands: ReadonlyMap<string, Command>,
+  rounds: number,
+): Promise<ReadonlyMap<string, Times>> {
+  const times = new Map(
+    [...commands.keys()].map((name) => [name, { startMs: [], stopMs: [] } as Times]),
+  );
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, command] of commands) {
+      const { startMs, stopMs } = await withListening(
+        setting,
+        command,
+        ({ startMs }) => Promise.resolve({ startMs }),
+      );
+      if (round === 0) continue;
+      times.get(name)!.startMs.push(startMs);
+      times.get(name)!.stopMs.push(stopMs);
+    }
+  }
+  return times;
+}
+
+export interface Idle {
+  readonly residentKb: number;
+  readonly anonymousKb: number;
+  readonly cpuPercent: number;
+}
+
+/** Clock ticks a second, as `/proc/PID/stat` counts them: USER_HZ, 100 on every Linux that Deno runs on. */
+const TICKS_PER_SECOND = 100;
+
+async function cpuTicks(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Memory and processor time of the wrapper alone while nobody uses the server. */
+export async function measureIdle(setting: Setting): Promise<Idle> {
+  const seconds = 20;
+  return await withListening(setting, ownCommand(setting), async ({ child }) => {
+    const settleMs = performance.now() + 5000;
+    await until(() => performance.now() > settleMs, "the start to be over");
+    const before = await cpuTicks(child.pid);
+    const endMs = performance.now() + seconds * 1000;
+    await until(() => performance.now() > endMs, "the idle time to be over");
+    const ticks = await cpuTicks(child.pid) - before;
+    const memory = await Deno.readTextFile(`/proc/${child.pid}/smaps_rollup`);
+    const field = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(memory)![1]);
+    return {
+      residentKb: field("Rss"),
+      anonymousKb: field("Anonymous"),
+      cpuPercent: 100 * ticks / TICKS_PER_SECOND / seconds,
+    };
+  });
+}
