@@ -50,7 +50,11 @@ const mountInfo: fc.Arbitrary<MountInfo> = fc.record({
   }),
   fsType: word,
   mountSource: odd,
-  superOptions: fc.array(odd, { minLength: 1, maxLength: 5 }),
+  // A comma within a value has a test of its own.
+  superOptions: fc.array(odd.map((text) => text.replaceAll(",", ".")), {
+    minLength: 1,
+    maxLength: 5,
+  }),
 }, { noNullPrototype: true });
 
 Deno.test("what the kernel would write is read back as it was", () => {
