@@ -92,7 +92,8 @@ async function main(signals: Signals, platform: Platform): Promise<number> {
     : mergeSettings({ MNT_SERVER: environment["MNT_SERVER"] ?? "" });
   const config = parseConfig(settings, parseServerArgs(args), directory);
   log.setFormat(config.log);
-  const runDirectory = config.mount === null ? "" : await chooseRunDirectory(environment);
+  const keepsNotes = config.mount !== null || platform === "gokrazy";
+  const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
   const world = makeWorld(platform, runDirectory);
   if (verb !== undefined) return await answer(verb, config, world, args);
   return exitCode(await run({ config, args, directory, signals, world }), platform);

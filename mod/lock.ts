@@ -41,6 +41,7 @@ export interface TargetLock {
   /** What an earlier wrapper left in the file; `undefined` after a clean end. */
   readonly left: LockRecord | undefined;
   readonly fd: number;
+  /** Says in the file what was mounted and started; a failure is only logged. */
   write(record: Pick<LockRecord, "server" | "mount">): Promise<void>;
   release(): Promise<void>;
 }
@@ -131,8 +132,14 @@ export async function lockTarget(target: string, world: World): Promise<TargetLo
     }
     const left = parseLockRecord(await files.readText(path));
     const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
-    const write = (record: Pick<LockRecord, "server" | "mount">) =>
-      files.writeText(path, `${JSON.stringify({ target, wrapper, ...record })}\n`);
+    const write = async (record: Pick<LockRecord, "server" | "mount">) => {
+      try {
+        await files.writeText(path, `${JSON.stringify({ target, wrapper, ...record })}\n`);
+      } catch (error) {
+        // The lock itself holds; only who comes after a kill knows less.
+        world.log.warn(`Cannot write "${path}": ${error instanceof Error ? error.message : error}`);
+      }
+    };
     await write(left?.mount === undefined ? {} : { mount: left.mount });
     return {
       left,

@@ -8,7 +8,15 @@
 import { checkServer } from "./check.ts";
 import type { Config, MountConfig } from "./config.ts";
 import { type Blkid, SAY_EVERY_MS, waitForSource } from "./devices.ts";
-import { type Ending, Failure, restartDelayMs, SHORT_LIFE_MS, withUnmount } from "./exit.ts";
+import {
+  type Ending,
+  EXIT,
+  exitCode,
+  Failure,
+  restartDelayMs,
+  SHORT_LIFE_MS,
+  withUnmount,
+} from "./exit.ts";
 import { lockTarget, markProcess, type TargetLock } from "./lock.ts";
 import { type Mounted, MountError, mountSource, requireOnMount, unmount } from "./mount.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
@@ -77,7 +85,7 @@ async function serveOnMount(run: Run, server: string, mount: MountConfig): Promi
     } finally {
       unmounted = await unmount(mounted, world);
     }
-    await delayRestart(served.livedMs, target, run);
+    await delayRestart(served, target, run);
     return withUnmount(served.ending, unmounted);
   } finally {
     await lock.release();
@@ -159,7 +167,7 @@ async function serveMounted(
     await checkServer(serverArgs, mount.path, directory, world);
     signals.stopping.throwIfAborted();
   } catch (error) {
-    return { ending: ending(error, run), livedMs: Infinity };
+    return { ending: ending(error, run), livedMs: 0 };
   }
 
   let server: ServerProcess;
@@ -167,21 +175,21 @@ async function serveMounted(
   try {
     server = startServer(program, args, world);
   } catch (error) {
-    return { ending: ending(error, run), livedMs: Infinity };
+    return { ending: ending(error, run), livedMs: 0 };
   } finally {
     world.locks.inherit(lock.fd, false);
   }
 
   const startedMs = world.clock.now();
   const done = new AbortController();
-  const beside = [
+  const beside: Promise<unknown>[] = [
     noteServer(server.pid, mounted, lock, world),
     syncWhenWritten(mounted, world, done.signal),
     releaseWhenQuiet(world, done.signal),
   ];
   const result = await superviseServer(server, signals, {
     ...serveOptions(run, serverArgs),
-    onStop: () => void world.mounter.sync(mounted.rootFd),
+    onStop: () => beside.push(world.mounter.sync(mounted.rootFd)),
   }, world);
   done.abort();
   await Promise.all(beside);
@@ -196,9 +204,7 @@ async function noteServer(pid: number, mounted: Mounted, lock: TargetLock, world
     ...(server === undefined ? {} : { server }),
     ...(mounted.ours ? { mount: mounted.info } : {}),
   };
-  await lock.write(record).catch((error) =>
-    world.log.warn(`Cannot note rest-server: ${error.message}`)
-  );
+  await lock.write(record);
 }
 
 /** Serves without a mount: rest-server as it always was, with the signals and exit codes of this program. */
@@ -208,6 +214,7 @@ async function serve(run: Run, program: string): Promise<Ending> {
   world.log.info(
     "no mount is configured (MNT_SOURCE, MNT_TARGET): running rest-server without one",
   );
+  const startedMs = world.clock.now();
   const server = startServer(program, args, world);
   const result = await superviseServer(
     server,
@@ -216,6 +223,7 @@ async function serve(run: Run, program: string): Promise<Ending> {
     world,
   );
   sayEnd(result, world);
+  await delayRestart({ ending: result, livedMs: world.clock.now() - startedMs }, "no mount", run);
   return result;
 }
 
@@ -241,21 +249,22 @@ function sayEnd(result: Ending, world: World): void {
   if (result.kind === "killed") world.log.error(`rest-server was ended by ${result.signal}`);
 }
 
-/** Holds the exit back where the supervisor would start at once a rest-server that hardly lived. */
-async function delayRestart(
-  livedMs: number,
-  target: string,
-  { signals, world }: Run,
-): Promise<void> {
-  if (world.platform !== "gokrazy" || signals.stopping.aborted || livedMs === Infinity) return;
-  const path = `${world.runDirectory}/${encodeURIComponent(target).slice(0, 200)}.restarts`;
-  if (livedMs >= SHORT_LIFE_MS) return await world.files.remove(path).catch(() => {});
-  const count = (Number(await readTextIfAny(path, world.files)) || 0) + 1;
-  await world.files.writeText(path, String(count)).catch(() => {});
+/**
+ * Holds the exit back on gokrazy, which would at once start again a rest-server that hardly lived, and
+ * with it mount and unmount the disk each second.
+ */
+async function delayRestart(served: Served, name: string, run: Run): Promise<void> {
+  const { signals, world: { platform, runDirectory, files, log, clock } } = run;
+  const ends = exitCode(served.ending, platform) === EXIT.configuration.gokrazy;
+  if (platform !== "gokrazy" || ends || signals.stopping.aborted) return;
+  const path = `${runDirectory}/${encodeURIComponent(name).slice(0, 200)}.restarts`;
+  if (served.livedMs >= SHORT_LIFE_MS) return await files.remove(path).catch(() => {});
+  const count = (Number(await readTextIfAny(path, files)) || 0) + 1;
+  await files.writeText(path, String(count)).catch(() => {});
   const delayMs = restartDelayMs(count);
-  world.log.warn(
-    `rest-server lived only ${Math.round(livedMs / 1000)} s, ${count} times in a row: ` +
+  log.warn(
+    `rest-server lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
       `waiting ${delayMs / 1000} s before the exit`,
   );
-  await world.clock.sleep(delayMs, signals.stopping);
+  await clock.sleep(delayMs, signals.stopping);
 }
