@@ -52,23 +52,48 @@ await systemTest([], "P2: stays mounted until rest-server has ended, however slo
   assert.equal(await Deno.readTextFile(`${where.target}/proof`), "proof\n");
 });
 
-await systemTest([], "a disk that loses what was written to it: said at the end, 32", async () => {
-  await using where = await place();
-  const directory = `${where.directory}/small`;
-  await Deno.mkdir(directory);
-  // Writes to the disk fail with EIO where the file behind it cannot grow.
-  await run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", directory);
-  await using disk = await loopDisk({ fstype: "ext4", directory });
-  await using wrapper = where.serve({ source: disk.path });
-  const url = `http://${await wrapper.listening()}`;
-  await httpStatus(`${url}/?create=true`, { method: "POST" });
-  const body = "x".repeat(32 * 1024 ** 2);
-  assert.equal(await httpStatus(`${url}/config`, { method: "POST", body }), 200);
-  wrapper.signal("SIGTERM");
-  assert.equal(await wrapper.code(), 32);
-  await wrapper.errLine(new RegExp(`Cannot write everything to "${disk.path}": the disk refused`));
-  assert.deepEqual(mountsOn(where.target), []);
-});
+/** A rest-server that writes what it never syncs, and whose stop leaves time for a sync beside it. */
+const UNSYNCED_SERVER = `#!/bin/sh
+trap 'sleep 0.5; kill $waiting; exit 0' TERM
+head --bytes=33554432 /dev/zero > "$2/zeros"
+sleep 1000 &
+waiting=$!
+echo written
+wait
+`;
+
+for (const stop of ["at once", "slowly"] as const) {
+  await systemTest(
+    [],
+    `a disk loses what was written, rest-server stops ${stop}: said, 32`,
+    async () => {
+      await using where = await place();
+      const directory = `${where.directory}/small`;
+      await Deno.mkdir(directory);
+      // Writes to the disk fail with EIO where the file behind it cannot grow.
+      await run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", directory);
+      await using disk = await loopDisk({ fstype: "ext4", directory });
+      const server = `${where.directory}/server`;
+      await Deno.writeTextFile(server, UNSYNCED_SERVER, { mode: 0o755 });
+      const slow = stop === "slowly" ? { path: where.target, env: { MNT_SERVER: server } } : {};
+      await using wrapper = where.serve({ source: disk.path, ...slow });
+      if (stop === "slowly") {
+        await wrapper.outLine(/^written$/);
+      } else {
+        const url = `http://${await wrapper.listening()}`;
+        await httpStatus(`${url}/?create=true`, { method: "POST" });
+        const body = "x".repeat(32 * 1024 ** 2);
+        assert.equal(await httpStatus(`${url}/config`, { method: "POST", body }), 200);
+      }
+      wrapper.signal("SIGTERM");
+      assert.equal(await wrapper.code(), 32, wrapper.errLines.join("\n"));
+      await wrapper.errLine(
+        new RegExp(`Cannot write everything to "${disk.path}": the disk refused`),
+      );
+      assert.deepEqual(mountsOn(where.target), []);
+    },
+  );
+}
 
 await systemTest([], "held by a process: named, tried for 5 s, detached lazily, 32", async () => {
   await using disk = await loopDisk({ fstype: "ext4" });
