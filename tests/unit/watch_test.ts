@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { sectorsWritten } from "../../mod/watch.ts";
+import type { Mounted } from "../../mod/mount.ts";
+import { sectorsWritten, SYNC_EVERY_MS, syncWhenWritten } from "../../mod/watch.ts";
+import type { World } from "../../mod/world.ts";
+import { filesOf, worldOf } from "./fake_parts.ts";
 
 Deno.test("sectorsWritten() takes field 7 of the kernel's block/stat.rst", () => {
   const cases: [string, string | undefined][] = [
@@ -9,4 +12,67 @@ Deno.test("sectorsWritten() takes field 7 of the kernel's block/stat.rst", () =>
     ["", undefined],
   ];
   for (const [text, expected] of cases) assert.equal(sectorsWritten(text), expected);
+});
+
+const stat = (written: number) => `1 2 3 4 5 6 ${written} 8\n`;
+
+/** Looks as often as there are counts of sectors; says after which looks it synced, and what it said. */
+async function watch(
+  counts: readonly (readonly number[])[],
+  syncs: readonly boolean[] = [],
+): Promise<{ synced: number[]; errors: string[] }> {
+  const numbers = (counts[0] ?? []).map((_, i) => `8:${i}`);
+  const done = new AbortController();
+  const synced: number[] = [];
+  const errors: string[] = [];
+  let looks = 0;
+  const files = () =>
+    filesOf(Object.fromEntries(
+      numbers.map((number, i) => [`/sys/dev/block/${number}/stat`, stat(counts[looks]![i]!)]),
+    ));
+  const world = worldOf({
+    files: { ...files(), readText: (path) => files().readText(path) },
+    clock: {
+      now: () => 0,
+      sleep(ms) {
+        assert.equal(ms, SYNC_EVERY_MS);
+        if (++looks === counts.length) done.abort();
+        return Promise.resolve();
+      },
+    },
+    mounter: {
+      sync(fd: number) {
+        assert.equal(fd, 9);
+        synced.push(looks);
+        return Promise.resolve(syncs[synced.length - 1] ?? true);
+      },
+    } as World["mounter"],
+    log: { info() {}, warn() {}, error: (message) => void errors.push(message) },
+  });
+  const mounted = { found: { source: "/dev/sda", majorMinors: numbers }, rootFd: 9 };
+  await syncWhenWritten(mounted as unknown as Mounted, world, done.signal);
+  return { synced, errors };
+}
+
+Deno.test("P6: syncWhenWritten() syncs once after each look that saw a write, on any member", async () => {
+  const cases: [number[][], number[]][] = [
+    [[[1], [1], [1], [1]], []],
+    [[[1], [2], [2], [3], [3]], [1, 3]],
+    [[[1, 1], [1, 2], [1, 2], [2, 2], [2, 2]], [1, 3]],
+    // A counter that begins anew, as after a disk was pulled, is a change too.
+    [[[5], [0], [0]], [1]],
+    // No device, no counter: a network file system keeps its own time.
+    [[[]], []],
+  ];
+  for (const [counts, expected] of cases) {
+    assert.deepEqual((await watch(counts)).synced, expected, JSON.stringify(counts));
+  }
+});
+
+Deno.test("P6: syncWhenWritten() says once that the disk refuses, and again after it took some", async () => {
+  const counts = Array.from({ length: 8 }, (_, i) => [i]);
+  const { synced, errors } = await watch(counts, [true, false, false, true, false, false]);
+  assert.deepEqual(synced, [1, 2, 3, 4, 5, 6, 7]);
+  assert.equal(errors.length, 2);
+  assert.match(errors[0]!, /^Cannot write everything to "\/dev\/sda": the disk refused/);
 });
