@@ -8,6 +8,8 @@ import {
   SERVER_FLAGS,
   type ServerArgs,
 } from "../../mod/server_args.ts";
+import { testWith } from "../support/needs.ts";
+import { fixture } from "./fixture.ts";
 
 const DEFAULTS: ServerArgs = {
   path: undefined,
@@ -65,6 +67,22 @@ Deno.test("parseServerArgs() reads flags as pflag does", () => {
   for (const [args, expected] of cases) {
     assert.deepEqual(parseServerArgs(args), { ...DEFAULTS, ...expected }, args.join(" "));
   }
+});
+
+/** The flags of `rest-server --help`; those with a type behind the name take a value. */
+function flagsOf(help: string): [string, boolean][] {
+  return [...help.matchAll(/^ +(?:-\w, )? *--([a-z-]+)(?: ([a-z]+))? {2,}/gm)]
+    .map(([, name, type]): [string, boolean] => [name!, type !== undefined]);
+}
+const OURS = Object.entries(SERVER_FLAGS).map(([name, { value }]) => [name, value]);
+
+Deno.test("SERVER_FLAGS are those of rest-server 0.14", async () => {
+  assert.deepEqual(flagsOf(await fixture("rest-server/help-0.14.0.txt")), OURS);
+});
+
+await testWith(["program:rest-server"], "SERVER_FLAGS are those of this rest-server", async () => {
+  const { stdout } = await new Deno.Command("rest-server", { args: ["--help"] }).output();
+  assert.deepEqual(flagsOf(new TextDecoder().decode(stdout)), OURS);
 });
 
 Deno.test("parseServerArgs() takes for true what Go's ParseBool does", () => {
