@@ -79,7 +79,7 @@ Deno.test("a line holds one event, whatever a name holds", async () => {
   await using wrapper = place.start({ env: { MNT_SERVER: "/none\nerror: all is well\r" } });
   assert.equal(await wrapper.code(), 127);
   assert.equal(wrapper.errLines.length, 1);
-  assert.match(wrapper.errLines[0]!, /"\/none\\nerror: all is well\\r"/);
+  assert.match(wrapper.errLines[0]!, /"\/none\\[nx]\w*error: all is well\\[rx]\w*"/);
 });
 
 /** `P` stands for the place. What is said there, nobody reads. */
