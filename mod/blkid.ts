@@ -12,8 +12,11 @@ export interface BlockDevice {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** One `NAME="value"`, in which a backslash escapes the next character. */
-const TAG = /\s+([A-Z][A-Z0-9_]*)="((?:[^"\\]|\\.)*)"/gy;
+/**
+ * One `NAME="value"`, in which a backslash escapes the next character. busybox escapes nothing: a quote ends
+ * the value only before another name or the end.
+ */
+const TAG = /\s+([A-Z][A-Z0-9_]*)="((?:[^"\\]|\\.|"(?!\s+[A-Z][A-Z0-9_]*="|\s*$))*)"/gy;
 
 /** Undoes blkid's `\"`, `\\` and `\xHH`; the bytes of the latter are UTF-8. */
 function unescape(value: string): string {
@@ -54,7 +57,7 @@ function parseLine(line: string): BlockDevice {
  * @throws {SyntaxError} for a line that is not of this form.
  */
 export function parseBlkid(text: string): BlockDevice[] {
-  return text.split("\n").filter((line) => line.trim() !== "").map(parseLine);
+  return text.split(/\n(?=\/)/).filter((line) => line.trim() !== "").map(parseLine);
 }
 
 /**

@@ -313,7 +313,8 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
         problems.push(`Cannot mount: ${name} is not set; takes ${CONFIG[name].takes}`);
       }
     }
-    if (source?.kind === "other" && !isSet("MNT_FSTYPE")) {
+    const known = isSet("MNT_FSTYPE") && settings.get("MNT_FSTYPE")!.value !== "auto";
+    if (source?.kind === "other" && !known) {
       problems.push(
         `Cannot mount ${quote(source.text)}: it is no device, so MNT_FSTYPE must say what it is; ` +
           `takes ${CONFIG.MNT_FSTYPE.takes}`,

@@ -12,7 +12,7 @@ import { majorMinor } from "./linux.ts";
 import { splitOptions } from "./mount_options.ts";
 import { readTextIfAny } from "./paths.ts";
 import { judgeCandidates, type Match, matchTag, nearMisses, type SourceSpec } from "./source.ts";
-import type { World } from "./world.ts";
+import type { FileFacts, World } from "./world.ts";
 
 /** A source that can be mounted now. */
 export interface FoundSource {
@@ -65,10 +65,11 @@ export async function askBlkid(
   blkid: Blkid,
   device: string | undefined,
   world: World,
+  signal: AbortSignal,
 ): Promise<BlockDevice[]> {
   const run = async (args: readonly string[]) => {
     try {
-      return await world.programs.output(blkid.program, args, BLKID_LIMIT_MS);
+      return await world.programs.output(blkid.program, args, BLKID_LIMIT_MS, signal);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
         throw new Failure(
@@ -85,6 +86,7 @@ export async function askBlkid(
   let output = await run(["-c", "/dev/null", ...only]);
   // util-linux says "nothing found" by exit 2. An empty success is busybox, which takes no options.
   if (output.code === 0 && output.stdout.trim() === "") output = await run(only);
+  signal.throwIfAborted();
   if (output.signal === "SIGKILL") {
     throw new Error(`blkid did not answer within ${BLKID_LIMIT_MS / 1000} s; is a disk hanging?`);
   }
@@ -131,6 +133,13 @@ async function lookAtBtrfs(
   if (first === undefined) {
     const paths = members.map((member) => `"${member.path}"`).join(", ");
     return { kind: "waiting", why: `no btrfs super block can be read on ${paths}` };
+  }
+  // busybox prints no UUID_SUB, so copies show only here; so does a replaced member that came back.
+  const twins = supers.filter(([, a]) => supers.some(([, b]) => a !== b && a.devid === b.devid));
+  if (twins.length > 0) {
+    const paths = twins.map(([member]) => `"${member.path}"`).join(", ");
+    const why = `ambiguous, they are copies of one btrfs member: ${paths}; unplug all but one`;
+    return { kind: "waiting", why };
   }
   const wanted = Math.max(...supers.map(([, superBlock]) => superBlock.numDevices));
   const devids = new Set(supers.map(([, superBlock]) => superBlock.devid));
@@ -211,8 +220,9 @@ async function lookByTag(
   mount: MountConfig,
   blkid: Blkid,
   world: World,
+  signal: AbortSignal,
 ): Promise<Look> {
-  const devices = await askBlkid(blkid, undefined, world);
+  const devices = await askBlkid(blkid, undefined, world, signal);
   const match = matchTag(spec.tag, spec.value, devices);
   const look = await lookAtMatch(match, mount, world);
   if (match.kind !== "none" || look.kind === "found") return look;
@@ -229,13 +239,14 @@ async function lookByPath(
   mount: MountConfig,
   blkid: Blkid,
   world: World,
+  signal: AbortSignal,
 ): Promise<Look> {
   const facts = await world.files.stat(path);
   if (facts === null) return { kind: "waiting", why: "no such device" };
   if (facts.kind !== "block device") {
     throw new Failure(
       "configuration",
-      `Cannot mount "${path}": it is a ${facts.kind}, not a block device; ` +
+      `Cannot mount "${path}": it is ${described(facts.kind)}, not a block device; ` +
         "set MNT_SOURCE to a disk or a partition (attach an image with losetup first)",
     );
   }
@@ -243,18 +254,23 @@ async function lookByPath(
   if (mount.fstype !== null && mount.fstype !== "btrfs") {
     return await lookAtDevice(device, mount, world);
   }
-  const [known = device] = await askBlkid(blkid, path, world);
+  const [known = device] = await askBlkid(blkid, path, world, signal);
   const named: BlockDevice = { path, tags: known.tags };
   if (known.tags["TYPE"] !== "btrfs") return await lookAtDevice(named, mount, world);
   const single = (await readSupers([named], world)).get(named)?.numDevices === 1;
   const fsid = known.tags["UUID"]!;
   if (single) return await lookAtBtrfs([named], fsid, mount, world);
-  const devices = await askBlkid(blkid, undefined, world);
+  const devices = await askBlkid(blkid, undefined, world, signal);
   return await lookAtMatch(judgeCandidates([named], devices), mount, world);
 }
 
 /** One look: what the source means now. Faults of blkid are reasons to wait, but for a missing blkid. */
-async function look(mount: MountConfig, blkid: Blkid, world: World): Promise<Look> {
+async function look(
+  mount: MountConfig,
+  blkid: Blkid,
+  world: World,
+  signal: AbortSignal,
+): Promise<Look> {
   const spec = mount.source;
   if (spec.kind === "other") {
     return {
@@ -272,8 +288,8 @@ async function look(mount: MountConfig, blkid: Blkid, world: World): Promise<Loo
   }
   try {
     return spec.kind === "tag"
-      ? await lookByTag(spec, mount, blkid, world)
-      : await lookByPath(spec.path, mount, blkid, world);
+      ? await lookByTag(spec, mount, blkid, world, signal)
+      : await lookByPath(spec.path, mount, blkid, world, signal);
   } catch (error) {
     if (error instanceof Failure) throw error;
     return { kind: "waiting", why: error instanceof Error ? error.message : String(error) };
@@ -308,7 +324,8 @@ export async function waitForSource(
   let said = "";
   let saidMs = startMs;
   let seen = await fingerprint(mount.source, world);
-  let result = await look(mount, blkid, world);
+  let result = await look(mount, blkid, world, signal);
+  signal.throwIfAborted();
   if (result.kind === "found") return result.found;
 
   using events = closing(world.watchDevices());
@@ -344,7 +361,7 @@ export async function waitForSource(
       current = later;
     }
     seen = current;
-    result = await look(mount, blkid, world);
+    result = await look(mount, blkid, world, signal);
   }
 }
 
@@ -352,6 +369,10 @@ export async function waitForSource(
 function isListed(path: string, partitions: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return partitions.split(/\s+/).includes(name);
+}
+
+function described(kind: FileFacts["kind"]): string {
+  return kind === "other" ? "a special file" : `a ${kind}`;
 }
 
 function seconds(ms: number): string {

@@ -40,11 +40,11 @@ function fileKind(info: Deno.FileInfo): FileFacts["kind"] {
 }
 
 /**
- * Files of the kernel and of a tmpfs are there at once: asked in place, each saves a trip to another
- * thread. What may lie on a disk, which may hang, is never asked in place.
+ * Files of the kernel, and our own in /run, are there at once: asked in place, each saves a trip to
+ * another thread. What may lie on a disk, which may hang, is never asked in place.
  */
 function inMemory(path: string): boolean {
-  return /^\/(proc|sys|run|dev)\//.test(path);
+  return /^\/(proc|sys|dev|run\/restic-rest-server)\//.test(path);
 }
 
 export const files: Files = {
@@ -91,21 +91,41 @@ export const files: Files = {
   remove: (path) => Deno.remove(path),
 };
 
+/** How long a killed program gets to be gone; in D state it outlives SIGKILL. */
+const KILL_GRACE_MS = 1000;
+
+/** Kills a program at its limit, and does not wait for what it left behind with its pipes. */
+async function killAt(
+  child: Deno.ChildProcess,
+  limitMs: number,
+  signal: AbortSignal,
+  ended: AbortSignal,
+) {
+  await clock.sleep(limitMs, AbortSignal.any([signal, ended]));
+  if (!ended.aborted) {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended itself.
+    }
+    await clock.sleep(KILL_GRACE_MS, ended);
+  }
+  return { code: 137, signal: "SIGKILL", stdout: new Uint8Array(), stderr: new Uint8Array() };
+}
+
 export const programs: Programs = {
-  async output(program, args, limitMs) {
+  async output(program, args, limitMs, stop) {
     const child = new Deno.Command(program, {
       args: [...args],
-      // Labels are UTF-8; in the C locale blkid would print them as M-CM-).
+      // Its messages in English, as the log; labels come as M-CM-) in every locale.
       env: { LC_ALL: "C.UTF-8" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     const ended = new AbortController();
-    clock.sleep(limitMs, ended.signal).then(() => {
-      if (!ended.signal.aborted) child.kill("SIGKILL");
-    });
-    const { code, signal, stdout, stderr } = await child.output();
+    const killed = killAt(child, limitMs, stop, ended.signal);
+    const { code, signal, stdout, stderr } = await Promise.race([child.output(), killed]);
     ended.abort();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, signal, stdout: text(stdout), stderr: text(stderr) };

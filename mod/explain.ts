@@ -40,7 +40,7 @@ interface Reason {
 }
 
 /** Words that mount(8) understands and no kernel does. */
-const USERSPACE_WORD = /(?:^|,)(defaults|nofail|noauto|auto|_netdev|user|users|x-[^,=]*)(?:[,=]|$)/;
+const USERSPACE_WORD = /(?:^|,)(?:(defaults|nofail|noauto|auto|_netdev|users?)(?=,|$)|(x-[^,=]*))/;
 
 function listed(words: readonly string[]): string {
   return words.length === 0 ? "none that can be read" : words.join(", ");
@@ -117,7 +117,8 @@ function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
         };
     }
     case ERRNO.EINVAL: {
-      const word = USERSPACE_WORD.exec(spec.data)?.[1];
+      const [, plain, extension] = USERSPACE_WORD.exec(spec.data) ?? [];
+      const word = plain ?? extension;
       if (word !== undefined) {
         return {
           because: `"${word}" in the data is a word of mount(8), no kernel takes it`,

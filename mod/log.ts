@@ -30,23 +30,33 @@ interface Line {
   readonly uptimeSeconds: number;
 }
 
+/** Characters that would break a line or colour a terminal. */
+// deno-lint-ignore no-control-regex -- they are what is meant
+const CONTROL = /[\x00-\x1f\x7f\x80-\x9f]/g;
+
+const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
 /** One line for people: `2026-11-23T16:20:01Z +12s restic-rest-server: warning: ...`. */
 export function formatText(line: Line): string {
   const time = new Date(line.timeMs).toISOString().replace(/\.\d+Z$/, "Z");
   const level = line.level === "info" ? "" : `${line.level}: `;
   // One event is one line, whatever a path or a label holds.
-  const message = line.message.replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+  const message = line.message.replace(
+    CONTROL,
+    (character) =>
+      NAMED[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
   return `${time} +${line.uptimeSeconds}s restic-rest-server: ${level}${message}`;
 }
 
 /** One JSON object a line: `time`, `uptime_seconds`, `level`, `message` and the line's own facts. */
 export function formatJson(line: Line): string {
   return JSON.stringify({
+    ...line.facts,
     time: new Date(line.timeMs).toISOString(),
     uptime_seconds: line.uptimeSeconds,
     level: line.level,
     message: line.message,
-    ...line.facts,
   });
 }
 
@@ -58,10 +68,16 @@ class LineWriter {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
   #queue: string[] = [];
   #dropped = 0;
+  #draining = false;
   #writing: Promise<void> | undefined;
+  readonly #notice: (dropped: number) => string;
 
-  constructor(write: (bytes: Uint8Array) => Promise<number>) {
+  constructor(
+    write: (bytes: Uint8Array) => Promise<number>,
+    notice: (dropped: number) => string,
+  ) {
     this.#write = write;
+    this.#notice = notice;
   }
 
   put(line: string): void {
@@ -70,7 +86,7 @@ class LineWriter {
       this.#dropped++;
     }
     this.#queue.push(line);
-    this.#writing ??= this.#drain().finally(() => this.#writing = undefined);
+    if (!this.#draining) this.#writing = this.#drain();
   }
 
   /** Ends when every line is written. */
@@ -79,18 +95,21 @@ class LineWriter {
   }
 
   async #drain(): Promise<void> {
+    this.#draining = true;
     while (this.#queue.length > 0) {
       const lines = this.#queue;
       this.#queue = [];
-      if (this.#dropped > 0) lines.unshift(`... ${this.#dropped} lines were dropped here`);
+      if (this.#dropped > 0) lines.unshift(this.#notice(this.#dropped));
       this.#dropped = 0;
       let bytes = new TextEncoder().encode(lines.join("\n") + "\n");
       try {
         while (bytes.length > 0) bytes = bytes.subarray(await this.#write(bytes));
       } catch {
-        return; // Nobody reads stderr any more; serving goes on.
+        break; // Nobody reads stderr any more; serving goes on.
       }
     }
+    // In the same breath as the last look at the queue: a line that comes now begins anew.
+    this.#draining = false;
   }
 }
 
@@ -117,7 +136,17 @@ export function createLog(
   write: (bytes: Uint8Array) => Promise<number>,
   clock: Clock,
 ): FlushableLog {
-  const writer = new LineWriter(write);
+  const lineOf = (level: Level, message: string, facts: Facts): Line => ({
+    level,
+    message,
+    facts,
+    timeMs: Date.now(),
+    uptimeSeconds: Deno.osUptime(),
+  });
+  const writer = new LineWriter(
+    write,
+    (dropped) => format(lineOf("warning", `${dropped} lines were dropped here`, {})),
+  );
   let format = formatText;
   const startMs = clock.now();
   let loading = false;
@@ -137,13 +166,7 @@ export function createLog(
   }
 
   function say(level: Level, message: string, facts: Facts): void {
-    const line: Line = {
-      level,
-      message,
-      facts,
-      timeMs: Date.now(),
-      uptimeSeconds: Deno.osUptime(),
-    };
+    const line = lineOf(level, message, facts);
     if (logger === undefined) writer.put(format(line));
     else logger[level]("{line}", { line });
     if (loading || clock.now() - startMs < START_MS) return;

@@ -153,10 +153,10 @@ const PER_MOUNT = parseMountOptions(
   "ro,nosuid,nodev,noexec,noatime,nodiratime,relatime,nosymfollow",
 ).flags;
 
-/** The per-mount part of flags, as the kernel takes it: without a word on atime it is relatime. */
+/** The per-mount part of flags, as the kernel takes it: without a word on atime it is relatime (`path_mount` in `fs/namespace.c`). */
 function perMountFlags(flags: number): number {
-  const atime = flags & (MS_NOATIME | MS_STRICTATIME);
-  return (flags | (atime === 0 ? MS_RELATIME : 0)) & PER_MOUNT;
+  const atime = flags & MS_STRICTATIME ? 0 : flags & MS_NOATIME ? MS_NOATIME : MS_RELATIME;
+  return (flags & PER_MOUNT & ~(MS_NOATIME | MS_RELATIME)) | atime;
 }
 
 async function gatherFacts(

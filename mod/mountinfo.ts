@@ -49,7 +49,7 @@ function parseLine(line: string): MountInfo {
     optionalFields: separator === 6 ? [] : fields.slice(6, separator),
     fsType: unescape(fields[separator + 1]!),
     mountSource: unescape(mountSource),
-    superOptions: unescape(fields[separator + 3] ?? "").split(","),
+    superOptions: (fields[separator + 3] ?? "").split(",").map(unescape),
   };
 }
 
@@ -90,12 +90,17 @@ export function mountHolding(mounts: readonly MountInfo[], path: string): MountI
         best === undefined || mount.mountPoint.length < best.mountPoint.length ? mount : best,
       undefined,
     );
+  // Ids are given anew: a text read while mounts change can show one twice, and the walk would go round.
+  const passed = new Set<MountInfo>();
   let holder: MountInfo | undefined;
   let next = nearest(onPath.filter(isRoot));
   while (next !== undefined) {
     holder = next;
+    passed.add(next);
     next = nearest(
-      onPath.filter((mount) => mount.parentId === holder!.mountId && !isRoot(mount)),
+      onPath.filter((mount) =>
+        mount.parentId === holder!.mountId && !isRoot(mount) && !passed.has(mount)
+      ),
     );
   }
   return holder;

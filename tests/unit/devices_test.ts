@@ -14,6 +14,8 @@ import { fixture, fixtureBytes } from "./fixture.ts";
 const BLKID = { program: "/sbin/blkid" };
 const OK: ProgramOutput = { code: 0, signal: null, stdout: "", stderr: "" };
 const QUIET: World["log"] = { info() {}, warn() {}, error() {} };
+/** A signal that does not come. */
+const NEVER = new AbortController().signal;
 const NOTHING: ProgramOutput = { ...OK, code: 2 };
 
 /** A blkid that gives these answers in turn, the last one for ever; `calls` keeps its arguments. */
@@ -32,22 +34,25 @@ Deno.test("askBlkid() asks without a cache, of one device or of all", async () =
   const { calls, programs } = blkidOf({ stdout });
   const world = worldOf({ programs });
   const expected = [{ path: "/dev/sda1", tags: { UUID: "a" } }];
-  assert.deepEqual(await askBlkid(BLKID, undefined, world), expected);
-  assert.deepEqual(await askBlkid(BLKID, "/dev/sda1", world), expected);
+  assert.deepEqual(await askBlkid(BLKID, undefined, world, NEVER), expected);
+  assert.deepEqual(await askBlkid(BLKID, "/dev/sda1", world, NEVER), expected);
   assert.deepEqual(calls, ["-c /dev/null", "-c /dev/null /dev/sda1"]);
 });
 
 Deno.test("askBlkid() asks busybox, which takes no options, once more without any", async () => {
   const { calls, programs } = blkidOf({}, { stdout: '/dev/sda: TYPE="ext4"\n' });
-  assert.equal((await askBlkid(BLKID, "/dev/sda", worldOf({ programs }))).length, 1);
+  assert.equal((await askBlkid(BLKID, "/dev/sda", worldOf({ programs }), NEVER)).length, 1);
   assert.deepEqual(calls, ["-c /dev/null /dev/sda", "/dev/sda"]);
   const silent = blkidOf({});
-  assert.deepEqual(await askBlkid(BLKID, undefined, worldOf({ programs: silent.programs })), []);
+  assert.deepEqual(
+    await askBlkid(BLKID, undefined, worldOf({ programs: silent.programs }), NEVER),
+    [],
+  );
 });
 
 Deno.test("askBlkid() takes exit 2 for nothing found, and other codes for a reason to look again", async () => {
   const ask = (answer: Partial<ProgramOutput> | Error) =>
-    askBlkid(BLKID, undefined, worldOf({ programs: blkidOf(answer).programs }));
+    askBlkid(BLKID, undefined, worldOf({ programs: blkidOf(answer).programs }), NEVER);
   assert.deepEqual(await ask(NOTHING), []);
   assert.equal((await ask({ code: 2, stdout: "/dev/sda:\n" })).length, 1);
   const cases: [Partial<ProgramOutput> | Error, RegExp][] = [
@@ -151,7 +156,11 @@ Deno.test("waitForSource() says at the deadline what it saw", async () => {
     ["UUID=x", "garbage", /^no device: .*Cannot parse blkid's line/],
     ["UUID=g", '/dev/gone: UUID="g" TYPE="ext4"\n', /"\/dev\/gone" has just gone/],
     ["/dev/sdz", "", /^no device: Cannot find \/dev\/sdz: no such device/],
-    ["/dev/tty", "", /^configuration: Cannot mount "\/dev\/tty": it is a other, not a block/],
+    [
+      "/dev/tty",
+      "",
+      /^configuration: Cannot mount "\/dev\/tty": it is a special file, not a block/,
+    ],
     ["/d", "", /^configuration: Cannot mount "\/d": it is a file, not a block device/],
   ];
   for (const [source, stdout, expected] of cases) {
@@ -187,23 +196,17 @@ Deno.test("waitForSource() counts the members of a btrfs by their super blocks",
   assert.ok(unread.includes(`no btrfs super block can be read on "${path1}", "${path2}"`), unread);
 });
 
-// The look is not told of the signal: a stop waits for blkid, 30 s and more while a disk spins up or hangs.
-// Ignored until it ends the wait, and blkid with it: gokrazy waits for every process that is left behind.
-Deno.test({
-  name: "P7: a signal ends waitForSource() at once, also while blkid has not answered",
-  ignore: true,
-  async fn() {
-    await using temp = await tempDirectory();
-    const program = `${temp.path}/blkid`;
-    await Deno.writeTextFile(program, '#!/bin/sh\necho > "$0.runs"; exec sleep 60\n', {
-      mode: 0o755,
-    });
-    const abort = new AbortController();
-    const world = worldOf({ programs, files, clock, log: QUIET, watchDevices });
-    const mount = mountOf({ MNT_SOURCE: "UUID=u" });
-    const waiting = waitForSource(mount, { program }, Infinity, world, abort.signal);
-    await until(() => files.stat(`${program}.runs`), "blkid runs");
-    abort.abort("SIGTERM");
-    await assert.rejects(within(waiting, "end by a signal", 5000), (error) => error === "SIGTERM");
-  },
+Deno.test("P7: a signal ends waitForSource() at once, also while blkid has not answered", async () => {
+  await using temp = await tempDirectory();
+  const program = `${temp.path}/blkid`;
+  await Deno.writeTextFile(program, '#!/bin/sh\necho > "$0.runs"; exec sleep 60\n', {
+    mode: 0o755,
+  });
+  const abort = new AbortController();
+  const world = worldOf({ programs, files, clock, log: QUIET, watchDevices });
+  const mount = mountOf({ MNT_SOURCE: "UUID=u" });
+  const waiting = waitForSource(mount, { program }, Infinity, world, abort.signal);
+  await until(() => files.stat(`${program}.runs`), "blkid runs");
+  abort.abort("SIGTERM");
+  await assert.rejects(within(waiting, "end by a signal", 5000), (error) => error === "SIGTERM");
 });

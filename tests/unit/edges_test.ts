@@ -5,6 +5,8 @@ import { tempDirectory } from "../support/temp.ts";
 import { within } from "../support/wait.ts";
 
 const HOUR_MS = 3_600_000;
+/** A signal that does not come. */
+const NEVER = new AbortController().signal;
 
 Deno.test("clock.sleep() ends after its time", async () => {
   const startMs = clock.now();
@@ -110,7 +112,8 @@ Deno.test("files writes for this user alone, makes directories with their parent
 });
 
 Deno.test("programs.output() gives code, signal and both outputs", async () => {
-  const sh = (script: string) => programs.output("/bin/sh", ["-c", script, "sh", ""], HOUR_MS);
+  const sh = (script: string) =>
+    programs.output("/bin/sh", ["-c", script, "sh", ""], HOUR_MS, NEVER);
   assert.deepEqual(await sh('printf "out %s" "$#"; printf "err ü" >&2; exit 2'), {
     code: 2,
     signal: null,
@@ -120,29 +123,42 @@ Deno.test("programs.output() gives code, signal and both outputs", async () => {
   assert.equal((await sh("read line || echo ended")).stdout, "ended\n");
   assert.equal((await sh('echo "$LC_ALL"')).stdout, "C.UTF-8\n");
   assert.equal((await sh("kill -TERM $$")).signal, "SIGTERM");
-  await assert.rejects(programs.output("/no/such/program", [], 1000), Deno.errors.NotFound);
-  await assert.rejects(programs.output("/etc/passwd", [], 1000), Deno.errors.PermissionDenied);
+  await assert.rejects(programs.output("/no/such/program", [], 1000, NEVER), Deno.errors.NotFound);
+  await assert.rejects(
+    programs.output("/etc/passwd", [], 1000, NEVER),
+    Deno.errors.PermissionDenied,
+  );
 });
 
 Deno.test("P7: programs.output() kills a program that does not end", async () => {
   const output = await within(
-    programs.output("/bin/sh", ["-c", "trap '' TERM; echo begun; exec sleep 3600"], 200),
+    programs.output("/bin/sh", ["-c", "trap '' TERM; echo begun; exec sleep 3600"], 200, NEVER),
     "a program that does not end",
   );
   assert.equal(output.signal, "SIGKILL");
   assert.equal(output.code, 137);
 });
 
-// A blkid that is a script can leave a process behind that holds its pipes, and one on a hanging disk outlives
-// SIGKILL: output() then waits for as long, and the late SIGKILL of an ended child throws out of the timer,
-// which ends the whole program. Ignored until the limit ends the wait by itself.
-Deno.test({
-  name: "P7: programs.output() ends at its limit though a process left behind holds the pipes",
-  ignore: true,
-  async fn() {
-    const output = programs.output("/bin/sh", ["-c", "sleep 60 & echo hi"], 200);
-    await within(output, "a program that left one behind", 10_000);
-  },
+Deno.test("P7: programs.output() kills a program at once when it is told to stop", async () => {
+  const stop = new AbortController();
+  const output = programs.output("/bin/sh", ["-c", "exec sleep 3600"], HOUR_MS, stop.signal);
+  stop.abort();
+  assert.equal((await within(output, "end by a stop")).signal, "SIGKILL");
+});
+
+// A blkid that is a script can leave a process behind that holds its pipes.
+Deno.test("P7: programs.output() ends at its limit though a process left behind holds the pipes", async () => {
+  await using temp = await tempDirectory();
+  const file = `${temp.path}/pid`;
+  const script = `sleep 3600 & echo $! > "${file}"`;
+  const { signal } = await within(
+    programs.output("/bin/sh", ["-c", script], 200, NEVER),
+    "a program that left one behind",
+  );
+  assert.equal(signal, "SIGKILL");
+  Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
+  // With it the pipes end, and with them the reads that output() no longer waits for.
+  await clock.sleep(100);
 });
 
 Deno.test("programs.start() gives the end, and a signal to the dead is no error", async () => {
