@@ -90,8 +90,7 @@ Deno.test("parseBlkid() reads lines of busybox, which has neither UUID_SUB nor P
   assert.deepEqual(Object.keys(devices[2]!.tags), ["LABEL", "UUID", "TYPE"]);
 });
 
-// busybox escapes nothing. One disk with a quote or a line end in its label makes the whole text unreadable,
-// so that no other disk is found either.
+// busybox escapes nothing: one disk with a quote or a line end in its label must not hide the others.
 Deno.test("parseBlkid() finds the other disks where busybox prints an odd label", async () => {
   const devices = parseBlkid(await fixture("blkid/busybox-1.35.0.txt"));
   for (const number of [1, 2, 3, 6, 11, 22]) {

@@ -114,8 +114,7 @@ Deno.test("a source that is no device needs MNT_FSTYPE", () => {
   assert.deepEqual(more, []);
 });
 
-// "auto" is taken as "what blkid says", but there is nothing that blkid could be asked of: mount(2) would get
-// no type at all.
+// "auto" is "what blkid says", and there is nothing that blkid could be asked of.
 Deno.test("a source that is no device cannot have MNT_FSTYPE=auto", () => {
   const environment = { ...MOUNT, MNT_SOURCE: "tmpfs", MNT_FSTYPE: "auto" };
   const { problems } = outcome(environment, ["--path", "/perm/backup/x"]);

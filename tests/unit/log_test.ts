@@ -157,7 +157,7 @@ Deno.test("a slow reader costs the oldest lines, and their number is said", asyn
   assert.equal(sink.messages.length, 1002);
 });
 
-// The line about dropped ones is text in both forms, so that a program that reads JSON fails on it.
+// A program that reads JSON would fail on a line of text.
 Deno.test("each line of the json form is an object, also where lines were dropped", async () => {
   const sink = new Sink();
   const first = Promise.withResolvers<void>();
@@ -195,8 +195,7 @@ Deno.test("flush() of a log that said nothing writes nothing", async () => {
   assert.equal(sink.writes, 0);
 });
 
-// The queue is empty for some microtasks before the writer knows that it is idle: a line that is said just
-// then stays in the queue, and is lost where it is the last one.
+// A line that is said just as the queue runs empty must not wait for the next one.
 Deno.test("flush() leaves no line behind, at whatever moment it was said", async () => {
   for (let microtasks = 0; microtasks < 40; microtasks++) {
     const sink = new Sink();

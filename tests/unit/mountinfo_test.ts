@@ -52,8 +52,7 @@ Deno.test("parseMountinfo() undoes an escape once", () => {
   assert.deepEqual(mount!.superOptions, ["rw", "b= "]);
 });
 
-// The kernel's seq_show_option() writes a comma within a value as \054, so that it does not separate. Ignored
-// until options are separated before their escapes are undone.
+// The kernel's seq_show_option() writes a comma within a value as \054, so that it does not separate.
 Deno.test("parseMountinfo() does not take a comma within a value for the end of an option", () => {
   const [mount] = parseMountinfo("1 0 0:1 / /a rw - t s rw,a=x\\054shutdown,b\n");
   assert.deepEqual(mount!.superOptions, ["rw", "a=x,shutdown", "b"]);
@@ -177,7 +176,7 @@ Deno.test("mountHolding() starts at the root: rootfs, a mount over it, or one wh
 });
 
 // A read of /proc/self/mountinfo that mounts and unmounts run beside can show an id twice, since ids are
-// given anew; the walk then goes round. Ignored: it does not end.
+// given anew; the walk must not go round.
 Deno.test("mountHolding() ends where an id stands twice", () => {
   const text = "1 0 0:1 / / rw - t a rw\n2 1 0:2 / /a rw - t b rw\n1 2 0:3 / /a rw - t c rw\n";
   assert.ok(mountHolding(parseMountinfo(text), "/a") !== undefined);

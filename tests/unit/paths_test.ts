@@ -33,7 +33,7 @@ Deno.test("resolveNearest() fails where realpath(3) does, other than by a missin
 });
 
 // A symlink whose target is not there yet leads where it leads: once the other end is made, the server
-// writes there. It is taken for a missing directory of the disk.
+// writes there.
 Deno.test("P1: resolveNearest() does not take a dangling symlink for a directory to be made", async () => {
   await using temp = await tempDirectory();
   const root = await Deno.realPath(temp.path);
