@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { MNT_DETACH, O_CLOEXEC, O_DIRECTORY, O_RDONLY, UMOUNT_NOFOLLOW } from "../mod/linux.ts";
+import {
+  AT_EMPTY_PATH,
+  MNT_DETACH,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_RDONLY,
+  STATX_MNT_ID_UNIQUE,
+  UMOUNT_NOFOLLOW,
+} from "../mod/linux.ts";
 import type { Mounter } from "../mod/mount.ts";
 import { cString, type Libc, readErrno } from "./libc.ts";
 
@@ -37,6 +45,14 @@ export function libcMounter(libc: Libc): Mounter {
       const flags = O_RDONLY | O_DIRECTORY[Deno.build.arch] | O_CLOEXEC;
       const fd = libc.open(cString(path), flags, 0);
       return fd < 0 ? { errno: readErrno(libc) } : { fd };
+    },
+
+    uniqueMountId(fd) {
+      const buffer = new Uint8Array(256); // struct statx
+      const result = libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, buffer);
+      const view = new DataView(buffer.buffer);
+      const known = result === 0 && (view.getUint32(0, true) & STATX_MNT_ID_UNIQUE) !== 0;
+      return known ? String(view.getBigUint64(144, true)) : "";
     },
 
     closeDirectory(fd) {

@@ -207,7 +207,9 @@ async function lookAtMatch(match: Match, mount: MountConfig, world: World): Prom
     case "one":
       return await lookAtDevice(match.device, mount, world);
     case "btrfs":
-      return await lookAtBtrfs(match.members, match.fsid, mount, world);
+      return mount.fstype === null || mount.fstype === "btrfs"
+        ? await lookAtBtrfs(match.members, match.fsid, mount, world)
+        : await lookAtDevice(match.members[0]!, mount, world);
     case "ambiguous": {
       const paths = match.devices.map((device) => `"${device.path}"`).join(", ");
       return { kind: "waiting", why: `ambiguous, ${match.why}: ${paths}; unplug all but one` };

@@ -192,17 +192,33 @@ export function watchDevices(directory = "/dev"): DeviceEvents {
   let happened = false;
   let wake = () => {};
   let watcher: Deno.FsWatcher | undefined;
+  const seenMs = new Map<string, number>();
+  const startMs = Date.now();
   try {
     watcher = Deno.watchFs(directory, { recursive: false });
   } catch {
     // No inotify instance is left, or no such directory: the look each second still finds the disk.
   }
 
+  /**
+   * Whether a node was written to since it was last asked. A newer kernel tells a watcher of /dev nothing of
+   * writes to devices, only that they were opened and closed; the node's mtime moves with both.
+   */
+  async function isWritten(path: string): Promise<boolean> {
+    const mtimeMs = (await Deno.stat(path).catch(() => null))?.mtime?.getTime();
+    if (mtimeMs === undefined) return false;
+    const before = seenMs.get(path) ?? startMs;
+    seenMs.set(path, mtimeMs);
+    return mtimeMs > before;
+  }
+
   async function pump(): Promise<void> {
     for await (const event of watcher ?? []) {
       const paths = event.paths.filter((path) => !NOISE.test(path));
       if (paths.length === 0) continue;
-      if (event.kind !== "access") paths.forEach((path) => written.add(path));
+      for (const path of paths) {
+        if (event.kind !== "access" || await isWritten(path)) written.add(path);
+      }
       happened = true;
       wake();
     }

@@ -37,6 +37,10 @@ export const O_CLOEXEC = 0x80000;
 /** O_DIRECTORY has another value on arm64: `arch/arm64/include/uapi/asm/fcntl.h`. */
 export const O_DIRECTORY = { x86_64: 0x10000, aarch64: 0x4000 } as const;
 
+/** statx(2): flag from `include/uapi/linux/fcntl.h`, mask from `include/uapi/linux/stat.h` (Linux 6.8). */
+export const AT_EMPTY_PATH = 0x1000;
+export const STATX_MNT_ID_UNIQUE = 0x4000;
+
 /** Operations of flock(2), from `include/uapi/asm-generic/fcntl.h`. */
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;

@@ -27,13 +27,20 @@ export interface ProcessMark {
   readonly startTime: string;
 }
 
+/** A mount that a later one can recognize: what mountinfo says of it, and the id that is never used again. */
+export interface MountMark
+  extends Pick<MountInfo, "mountId" | "majorMinor" | "fsType" | "mountSource"> {
+  /** STATX_MNT_ID_UNIQUE, see statx(2); "" before Linux 6.8. */
+  readonly uniqueId: string;
+}
+
 /** What the lock file says. */
 export interface LockRecord {
   readonly target: string;
   readonly wrapper: ProcessMark;
   readonly server?: ProcessMark;
-  /** The mount that this program made, by what mountinfo says of it. */
-  readonly mount?: Pick<MountInfo, "mountId" | "majorMinor" | "fsType" | "mountSource">;
+  /** The mount that this program made. */
+  readonly mount?: MountMark;
 }
 
 /** A held lock. */

@@ -18,6 +18,7 @@ import { kernelMessages } from "./kmsg.ts";
 import {
   ERRNO,
   errnoName,
+  majorMinor,
   MS_BIND,
   MS_NOATIME,
   MS_RDONLY,
@@ -25,7 +26,7 @@ import {
   MS_REMOUNT,
   MS_STRICTATIME,
 } from "./linux.ts";
-import type { LockRecord } from "./lock.ts";
+import type { LockRecord, MountMark } from "./lock.ts";
 import { formatFlags, parseMountOptions, splitOptions } from "./mount_options.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, parseMountinfo } from "./mountinfo.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
@@ -40,6 +41,8 @@ export interface Mounter {
   unmount(target: string, options: { readonly detach: boolean }): Promise<number>;
   /** open(2) of a directory for reading. */
   openDirectory(path: string): { readonly fd: number } | { readonly errno: number };
+  /** STATX_MNT_ID_UNIQUE of the mount that a descriptor is on, see statx(2); "" before Linux 6.8. */
+  uniqueMountId(fd: number): string;
   closeDirectory(fd: number): void;
   /** syncfs(2): whether everything reached the disk. */
   sync(fd: number): Promise<boolean>;
@@ -56,10 +59,17 @@ export interface KernelLog {
 export interface Mounted {
   readonly info: MountInfo;
   readonly found: FoundSource;
+  /** By which a later run knows it again. */
+  readonly mark: MountMark;
   /** Made by this program, now or in an earlier run: to be unmounted at the end. */
   readonly ours: boolean;
   /** A descriptor on its root, which keeps the mount busy: a plain umount elsewhere must fail. */
   readonly rootFd: number;
+  /**
+   * syncfs(2), one call at a time: whether everything ever written reached the disk. The kernel tells a
+   * descriptor of a lost write only once, so a failure is remembered here.
+   */
+  sync(): Promise<boolean>;
 }
 
 /** A mount(2) that failed. */
@@ -123,8 +133,8 @@ async function isOfSource(info: MountInfo, found: FoundSource, world: World): Pr
     names.map((name) => readTextIfAny(`${directory}/${name}/dev`, world.files)),
   );
   const source = await world.files.stat(info.mountSource).catch(() => null);
-  const mountedName = info.mountSource.slice(info.mountSource.lastIndexOf("/") + 1);
-  return source !== null && names.includes(mountedName) &&
+  // By number: mountinfo shows the path that was mounted, which can be a symlink of /dev/disk.
+  return source?.kind === "block device" && found.majorMinors.includes(majorMinor(source.rdev)) &&
     numbers.every((number) => number !== undefined && found.majorMinors.includes(number.trim()));
 }
 
@@ -205,11 +215,15 @@ async function alignFlags(info: MountInfo, spec: MountSpec, found: FoundSource, 
   );
 }
 
-function isSameMount(info: MountInfo, left: LockRecord | undefined): boolean {
-  const mount = left?.mount;
-  return mount !== undefined && mount.mountId === info.mountId &&
-    mount.majorMinor === info.majorMinor && mount.fsType === info.fsType &&
-    mount.mountSource === info.mountSource;
+function markMount(info: MountInfo, uniqueId: string): MountMark {
+  const { mountId, majorMinor, fsType, mountSource } = info;
+  return { mountId, majorMinor, fsType, mountSource, uniqueId };
+}
+
+function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
+  return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
+    mark.majorMinor === left.majorMinor && mark.fsType === left.fsType &&
+    mark.mountSource === left.mountSource;
 }
 
 /**
@@ -237,7 +251,6 @@ export async function mountSource(
   } else {
     await callMount(spec, found, world);
   }
-  const ours = before === undefined || isSameMount(before, left);
   const opened = world.mounter.openDirectory(target);
   try {
     if ("errno" in opened) {
@@ -254,6 +267,8 @@ export async function mountSource(
           "does something else mount there?",
       );
     }
+    const mark = markMount(info, world.mounter.uniqueMountId(opened.fd));
+    const ours = before === undefined || isSameMount(mark, left?.mount);
     world.log.info(
       before === undefined
         ? `mounted ${describeMount(spec)} with ${formatFlags(spec.flags)}` +
@@ -262,7 +277,10 @@ export async function mountSource(
           (ours ? ", left by an earlier run" : "; it stays mounted at the end"),
       { source: spec.source, target, fstype: spec.fstype },
     );
-    return { info, found, ours, rootFd: opened.fd };
+    let synced = Promise.resolve(true);
+    const sync = () =>
+      synced = synced.then(async (clean) => await world.mounter.sync(opened.fd) && clean);
+    return { info, found, mark, ours, rootFd: opened.fd, sync };
   } catch (error) {
     if ("fd" in opened) world.mounter.closeDirectory(opened.fd);
     if (before === undefined) await world.mounter.unmount(target, { detach: true });
@@ -311,7 +329,13 @@ async function refuseForeign(
  * @throws {Failure} "configuration" where a symlink or another mount leads off the disk.
  */
 export async function requireOnMount(path: string, mounted: Mounted, world: World): Promise<void> {
-  const { existing } = await resolveNearest(path, world.files);
+  const { existing } = await resolveNearest(path, world.files).catch((error) => {
+    throw new Failure(
+      "configuration",
+      `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
+      { cause: error },
+    );
+  });
   const holder = mountHolding(await readMounts(world), existing);
   if (holder?.mountId === mounted.info.mountId && isBelow(existing, mounted.info.mountPoint)) {
     return;
@@ -332,7 +356,7 @@ export async function requireOnMount(path: string, mounted: Mounted, world: Worl
 export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
   const { mounter, clock, log } = world;
   const target = mounted.info.mountPoint;
-  let clean = await mounter.sync(mounted.rootFd);
+  let clean = await mounted.sync();
   if (!clean) {
     log.error(
       `Cannot write everything to "${mounted.found.source}": the disk refused; ` +

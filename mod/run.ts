@@ -126,7 +126,7 @@ async function mountWhenThere(
     try {
       const mounted = await mountSource(mount, target, found, lock.left, world);
       for (const warning of found.warnings) log.warn(warning);
-      if (mounted.ours) await lock.write({ mount: mounted.info });
+      if (mounted.ours) await lock.write({ mount: mounted.mark });
       return mounted;
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
@@ -189,7 +189,7 @@ async function serveMounted(
   ];
   const result = await superviseServer(server, signals, {
     ...serveOptions(run, serverArgs),
-    onStop: () => beside.push(world.mounter.sync(mounted.rootFd)),
+    onStop: () => beside.push(mounted.sync()),
   }, world);
   done.abort();
   await Promise.all(beside);
@@ -202,7 +202,7 @@ async function noteServer(pid: number, mounted: Mounted, lock: TargetLock, world
   const server = await markProcess(pid, world);
   const record = {
     ...(server === undefined ? {} : { server }),
-    ...(mounted.ours ? { mount: mounted.info } : {}),
+    ...(mounted.ours ? { mount: mounted.mark } : {}),
   };
   await lock.write(record);
 }

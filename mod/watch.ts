@@ -52,7 +52,7 @@ export async function syncWhenWritten(
     const now = await writeCounters(mounted, world);
     if (now === before) continue;
     before = now;
-    const clean = await world.mounter.sync(mounted.rootFd);
+    const clean = await mounted.sync();
     if (!clean && !failed) {
       world.log.error(
         `Cannot write everything to "${mounted.found.source}": the disk refused; see the kernel log`,

@@ -20,7 +20,7 @@ const HERE = import.meta.dirname!;
 /** Percent of lines of mod/ that the tests must run. */
 const COVERAGE_MIN = 95;
 /** As root these make the disks of tests/system/. */
-const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs", "sfdisk"];
+const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
 const TEST = [
   Deno.execPath(),
   "test",

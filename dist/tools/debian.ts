@@ -13,7 +13,6 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.ext4": "e2fsprogs",
   "mkfs.btrfs": "btrfs-progs",
   "mkfs.xfs": "xfsprogs",
-  "sfdisk": "fdisk",
 };
 
 /** What is missing and cannot be installed from here, and how to get it. */

@@ -219,6 +219,7 @@ export class FakeWorld {
       return Promise.resolve(0);
     },
     openDirectory: () => ({ fd: 9 }),
+    uniqueMountId: () => String(this.mounts.at(-1)?.id),
     closeDirectory: () => {},
     sync: () => Promise.resolve(true),
   };

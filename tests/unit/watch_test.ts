@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { Mounted } from "../../mod/mount.ts";
 import { sectorsWritten, SYNC_EVERY_MS, syncWhenWritten } from "../../mod/watch.ts";
-import type { World } from "../../mod/world.ts";
 import { filesOf, worldOf } from "./fake_parts.ts";
 
 Deno.test("sectorsWritten() takes field 7 of the kernel's block/stat.rst", () => {
@@ -40,16 +39,15 @@ async function watch(
         return Promise.resolve();
       },
     },
-    mounter: {
-      sync(fd: number) {
-        assert.equal(fd, 9);
-        synced.push(looks);
-        return Promise.resolve(syncs[synced.length - 1] ?? true);
-      },
-    } as World["mounter"],
     log: { info() {}, warn() {}, error: (message) => void errors.push(message) },
   });
-  const mounted = { found: { source: "/dev/sda", majorMinors: numbers }, rootFd: 9 };
+  const mounted = {
+    found: { source: "/dev/sda", majorMinors: numbers },
+    sync() {
+      synced.push(looks);
+      return Promise.resolve(syncs[synced.length - 1] ?? true);
+    },
+  };
   await syncWhenWritten(mounted as unknown as Mounted, world, done.signal);
   return { synced, errors };
 }
