@@ -6,13 +6,15 @@
  * @module
  */
 import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
-import { openLibc } from "./ffi/libc.ts";
+import { type Libc, openLibc } from "./ffi/libc.ts";
 import { releaseCode } from "./ffi/memory.ts";
 import { libcMounter } from "./ffi/mount.ts";
-import { type Config, ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
+import { ignoreSignal, withDefaultSignal } from "./ffi/signals.ts";
+import { answer } from "./mod/answer.ts";
+import { ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
 import * as edges from "./mod/edges.ts";
-import { cleanEnvironment } from "./mod/environment.ts";
+import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
 import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
 import { helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
@@ -20,27 +22,27 @@ import { createLog } from "./mod/log.ts";
 import { run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
-import { findServer } from "./mod/server.ts";
 import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
 import type { World } from "./mod/world.ts";
 
 const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock);
 
-/** Takes every signal of the table, but a SIGHUP that was ignored at start, as nohup(1) does. */
-function listenForSignals(signals: Signals): void {
-  const ignoresHangup = maskHolds(
-    Deno.readTextFileSync("/proc/self/status"),
-    "SigIgn",
-    SIGNALS.SIGHUP,
-  );
+/**
+ * Takes every signal of the table. A SIGHUP that was ignored at start, as by nohup(1), stays ignored, and
+ * so does SIGUSR1: half a second after its start Deno would open a debugger on it, for anybody here.
+ */
+function listenForSignals(signals: Signals, libc: Libc): void {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const ignored = maskHolds(status, "SigIgn", SIGNALS.SIGHUP) ? "SIGHUP" : undefined;
   for (const { name } of FORWARDED_SIGNALS) {
-    if (name === "SIGHUP" && ignoresHangup) continue;
+    if (name === ignored) continue;
     Deno.addSignalListener(name as Deno.Signal, () => signals.take(name, performance.now()));
   }
+  ignoreSignal(libc, "SIGUSR1");
+  if (ignored !== undefined) ignoreSignal(libc, ignored);
 }
 
-function makeWorld(platform: Platform, runDirectory: string): World {
-  const libc = openLibc();
+function makeWorld(platform: Platform, runDirectory: string, libc: Libc): World {
   return {
     platform,
     root: Deno.uid() === 0,
@@ -50,6 +52,11 @@ function makeWorld(platform: Platform, runDirectory: string): World {
     socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
     log,
     ...edges,
+    programs: {
+      ...edges.programs,
+      start: (program, args) =>
+        withDefaultSignal(libc, "SIGUSR1", () => edges.programs.start(program, args)),
+    },
     mounter: libcMounter(libc),
     locks: libcFileLocks(libc),
     openKernelLog: () => openKernelLog(libc),
@@ -57,24 +64,22 @@ function makeWorld(platform: Platform, runDirectory: string): World {
   };
 }
 
-/** Ours first, then rest-server's own; nothing is mounted. */
-async function answer(verb: Verb, config: Config, world: World, args: string[]): Promise<number> {
-  const text = verb === "help"
-    ? `${helpText()}\n`
-    : `restic-rest-server ${
-      (await import("./deno.json", { with: { type: "json" } })).default.version
-    } (Deno ${Deno.version.deno})\n`;
-  const writer = Deno.stdout.writable.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  writer.releaseLock();
-  const server = await findServer(config.server, world);
-  return (await world.programs.start(server, args).status).code;
+async function answerText(verb: Verb): Promise<string> {
+  if (verb === "help") return `${helpText()}\n`;
+  const { default: { version } } = await import("./deno.json", { with: { type: "json" } });
+  return `restic-rest-server ${version} (Deno ${Deno.version.deno})\n`;
 }
 
-async function main(signals: Signals, platform: Platform): Promise<number> {
+async function main(signals: Signals, platform: Platform, libc: Libc): Promise<number> {
   const environment = Deno.env.toObject();
+  // Before anything can fail; a value that it does not take is reported below, as text.
+  if (environment["MNT_LOG"] === "json") log.setFormat("json");
   const directory = Deno.cwd();
   const verb = parseVerb(Deno.args);
+  const unreadable = unreadableVariables(Deno.readFileSync("/proc/self/environ"));
+  if (unreadable.length > 0 && verb === undefined) {
+    throw new ConfigError(unreadable.map((name) => `Cannot use ${name}: its value is not UTF-8`));
+  }
   const fromFiles = environment["MNT_CONFIG_DIR"] && verb === undefined
     ? await readConfigDirectory(environment["MNT_CONFIG_DIR"], edges.files)
     : undefined;
@@ -94,8 +99,10 @@ async function main(signals: Signals, platform: Platform): Promise<number> {
   log.setFormat(config.log);
   const keepsNotes = config.mount !== null || platform === "gokrazy";
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
-  const world = makeWorld(platform, runDirectory);
-  if (verb !== undefined) return await answer(verb, config, world, args);
+  const world = makeWorld(platform, runDirectory, libc);
+  if (verb !== undefined) {
+    return await answer(await answerText(verb), config.server, args, signals, world);
+  }
   return exitCode(await run({ config, args, directory, signals, world }), platform);
 }
 
@@ -116,7 +123,8 @@ function explain(error: unknown, platform: Platform): number {
 
 async function exitWithCode(): Promise<number> {
   const signals = new Signals();
-  listenForSignals(signals);
+  const libc = openLibc();
+  listenForSignals(signals, libc);
   const platform: Platform = await edges.files.stat("/gokrazy/init") === null ? "host" : "gokrazy";
   let defect: number | undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
@@ -127,7 +135,7 @@ async function exitWithCode(): Promise<number> {
   });
   let code: number;
   try {
-    code = await main(signals, platform);
+    code = await main(signals, platform, libc);
   } catch (error) {
     code = explain(error, platform);
   }

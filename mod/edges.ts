@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ServerStatus } from "./exit.ts";
 import type { SignalName } from "./linux.ts";
 import type { Clock, DeviceEvents, FileFacts, Files, Programs, Sockets } from "./world.ts";
 
@@ -113,6 +114,13 @@ async function killAt(
   return { code: 137, signal: "SIGKILL", stdout: new Uint8Array(), stderr: new Uint8Array() };
 }
 
+/** Deno knows no name for a real-time signal (signal(7)) and fails on it: told as the shell tells it. */
+function realTimeStatus(error: unknown): ServerStatus {
+  const number = /^Invalid signal: (\d+)$/.exec(error instanceof Error ? error.message : "")?.[1];
+  if (number === undefined) throw error;
+  return { code: 128 + Number(number), signal: null };
+}
+
 export const programs: Programs = {
   async output(program, args, limitMs, stop) {
     const child = new Deno.Command(program, {
@@ -139,10 +147,10 @@ export const programs: Programs = {
     }).spawn();
     return {
       pid: child.pid,
-      status: child.status.then(({ code, signal }) => ({
-        code,
-        signal: signal as SignalName | null,
-      })),
+      status: child.status.then(
+        ({ code, signal }) => ({ code, signal: signal as SignalName | null }),
+        realTimeStatus,
+      ),
       kill(signal) {
         try {
           child.kill(signal as Deno.Signal);

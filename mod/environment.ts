@@ -20,5 +20,29 @@ export function cleanEnvironment(environment: Readonly<Record<string, string>>):
   const path = environment["PATH"];
   const clean = path?.split(":").filter((directory) => !directory.endsWith("/node_compat_bin"))
     .join(":");
+  // Nothing but Deno's own directory: there was no PATH. An empty one would mean the working directory.
+  if (path !== "" && clean === "") return { remove: [...remove, "PATH"], path: undefined };
   return { remove, path: clean === path ? undefined : clean };
+}
+
+/**
+ * Names of the `MNT_*` variables in the bytes of `/proc/self/environ` whose values are not UTF-8. Deno.env
+ * leaves such variables out, so that a mount that was asked for would not even be noticed.
+ */
+export function unreadableVariables(environ: Uint8Array): string[] {
+  const names: string[] = [];
+  for (let start = 0; start < environ.length;) {
+    const zero = environ.indexOf(0, start);
+    const end = zero < 0 ? environ.length : zero;
+    const bytes = environ.subarray(start, end);
+    start = end + 1;
+    const text = new TextDecoder().decode(bytes);
+    if (!text.startsWith("MNT_")) continue;
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      names.push(text.slice(0, text.indexOf("=")));
+    }
+  }
+  return names;
 }

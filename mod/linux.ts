@@ -55,6 +55,10 @@ export const MADV_DONTNEED = 4;
 /** lseek(2), from `include/uapi/linux/fs.h`. */
 export const SEEK_END = 2;
 
+/** Handlers of signal(2), from `include/uapi/asm-generic/signal-defs.h`. */
+export const SIG_DFL = 0n;
+export const SIG_IGN = 1n;
+
 /** Signal numbers, from `include/uapi/asm-generic/signal.h`; the same on x86-64 and arm64. */
 export const SIGNALS = {
   SIGHUP: 1,

@@ -8,6 +8,26 @@ import type { SignalName } from "./linux.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
 
+/** `e_machine` of the ELF files that each kernel runs, from `include/uapi/linux/elf-em.h`. */
+const ELF_MACHINES = { x86_64: [62, 3], aarch64: [183, 40] } as const;
+
+/**
+ * Why a kernel would refuse to execute a file with ENOEXEC; the spawn would then hand it to /bin/sh, with
+ * strange results. What cannot be read is left to the kernel.
+ */
+async function formatFault(path: string, world: World): Promise<string | undefined> {
+  const head = await world.files.readAt(path, 0, 20).catch(() => undefined);
+  if (head === undefined || (head[0] === 0x23 && head[1] === 0x21)) return undefined;
+  const isElf = [0x7f, 0x45, 0x4c, 0x46].every((byte, i) => head[i] === byte);
+  if (!isElf || head.length < 20) return "it is neither a program nor a script; build it anew";
+  const machine = head[18]! | (head[19]! << 8);
+  const machines: readonly number[] = ELF_MACHINES[Deno.build.arch];
+  return machines.includes(machine)
+    ? undefined
+    : `it is built for another machine (e_machine ${machine}), not for ${Deno.build.arch}; ` +
+      "get one for this machine";
+}
+
 /**
  * Finds a program: a path as it is, a name in the directories of PATH, without a given one the usual
  * places first.
@@ -29,17 +49,20 @@ export async function findProgram(
     : given === null
     ? [usualPath, ...inPath]
     : inPath;
-  let unusable: string | undefined;
+  let unusable: { path: string; fault: string } | undefined;
   for (const candidate of candidates) {
     const facts = await world.files.stat(candidate).catch(() => null);
     if (facts === null) continue;
-    if (facts.kind === "file" && facts.executable) return candidate;
-    unusable ??= candidate;
+    const fault = facts.kind === "file" && facts.executable
+      ? await formatFault(candidate, world)
+      : "it is not an executable file; chmod +x it";
+    if (fault === undefined) return candidate;
+    unusable ??= { path: candidate, fault };
   }
   if (unusable !== undefined) {
     throw new Failure(
       "not executable",
-      `Cannot run ${name} "${unusable}": it is not an executable file; chmod +x it, or set ${variable}`,
+      `Cannot run ${name} "${unusable.path}": ${unusable.fault}, or set ${variable}`,
     );
   }
   throw new Failure(
@@ -87,6 +110,9 @@ export function startServer(program: string, args: readonly string[], world: Wor
     );
   }
 }
+
+/** How long a signal of the process group can take to get here after it has ended rest-server. */
+const SAME_SIGNAL_MS = 200;
 
 /** How a server is supervised. */
 export interface ServeOptions {
@@ -147,6 +173,10 @@ export async function superviseServer(
   try {
     if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
     const status = await server.status;
+    // Ctrl-C goes to the whole process group: our own copy of the signal can be a moment behind.
+    if (status.signal === "SIGINT" || status.signal === "SIGTERM") {
+      await clock.sleep(SAME_SIGNAL_MS, signals.stopping);
+    }
     return judgeServer(status, signals.stopSignal, sent);
   } finally {
     ended.abort();

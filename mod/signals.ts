@@ -24,15 +24,15 @@ export interface ForwardedSignal {
 
 /**
  * Every signal that would end the wrapper by its default action (signal(7)) and that a process can
- * take, less the ones that report a defect (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP)
- * and SIGPIPE, which the runtime ignores.
+ * take, less the ones that report a defect (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP),
+ * SIGPIPE, which the runtime ignores, and SIGUSR1, on which the runtime would open a debugger: it is
+ * ignored, as rest-server does, too.
  */
 export const FORWARDED_SIGNALS: readonly ForwardedSignal[] = [
   { name: "SIGTERM", action: "stop", alone: "stop" },
   { name: "SIGINT", action: "stop", alone: "stop" },
   { name: "SIGQUIT", action: "pass", alone: "stop" },
   { name: "SIGHUP", action: "reload", alone: "nothing" },
-  { name: "SIGUSR1", action: "pass", alone: "nothing" },
   { name: "SIGUSR2", action: "pass", alone: "nothing" },
   { name: "SIGALRM", action: "pass", alone: "nothing" },
   { name: "SIGVTALRM", action: "pass", alone: "nothing" },

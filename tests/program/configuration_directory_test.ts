@@ -101,8 +101,7 @@ Deno.test("MNT_CONFIG_DIR: an error in a file names the file: 78", async () => {
   assert.equal(lines.length, 2);
 });
 
-// The shell of deno task knows no "${NAME:-default}" and hands it on as it stands.
-testWithMount.ignore(
+testWithMount(
   "deno task start runs with the repository's own env.txt and flags.txt",
   async () => {
     await using place = await fakePlace();

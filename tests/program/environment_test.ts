@@ -51,13 +51,8 @@ Deno.test("P10: values that are not UTF-8 survive", async () => {
   await assertSame(["PATH=/usr/bin:/bin", "A=1"], shell);
 });
 
-// With none to put itself in front of, Deno's own directory is the whole PATH, and an empty one is left:
-// an empty PATH means the working directory.
-Deno.test({
-  name: "P10: without PATH rest-server gets none, too",
-  ignore: true,
-  fn: () => assertSame(["A=1"]),
-});
+// Deno's own directory is then the whole PATH; an empty one would mean the working directory.
+Deno.test("P10: without PATH rest-server gets none, too", () => assertSame(["A=1"]));
 
 Deno.test("P10: variables of this program are not rest-server's to see", async () => {
   await using place = await fakePlace();
@@ -72,7 +67,8 @@ Deno.test("P10: variables of this program are not rest-server's to see", async (
 
 // Only the process itself can know its number in time: this needs the launcher, which is to come.
 Deno.test({
-  name: "P10: LISTEN_PID of a socket activation names rest-server's own process",
+  name:
+    "P10: LISTEN_PID of a socket activation names rest-server's own process [ignored: needs the launcher]",
   ignore: true,
   async fn() {
     await using place = await fakePlace();

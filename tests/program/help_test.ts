@@ -60,45 +60,30 @@ Deno.test("--help without a rest-server: our text all the same, then what is mis
   assert.match(wrapper.errLines.join("\n"), /^[^\n]*error: Cannot find rest-server: tried [^\n]*$/);
 });
 
-// What cannot be started is a defect with a stack, code 70, here, where a plain start says it in a line.
-Deno.test({
-  name: "--version of a rest-server that cannot be started says so in one line: 127",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    const MNT_SERVER = `${place.path}/foreign`;
-    await Deno.writeTextFile(MNT_SERVER, "#!/no/such/interpreter\n", { mode: 0o755 });
-    await using wrapper = place.start({ args: ["--version"], env: { MNT_SERVER } });
-    assert.equal(await wrapper.code(), 127);
-    assert.match(wrapper.errLines.join("\n"), /^[^\n]*error: Cannot run rest-server [^\n]*$/);
-  },
+Deno.test("--version of a rest-server that cannot be started says so in one line: 127", async () => {
+  await using place = await fakePlace();
+  const MNT_SERVER = `${place.path}/foreign`;
+  await Deno.writeTextFile(MNT_SERVER, "#!/no/such/interpreter\n", { mode: 0o755 });
+  await using wrapper = place.start({ args: ["--version"], env: { MNT_SERVER } });
+  assert.equal(await wrapper.code(), 127);
+  assert.match(wrapper.errLines.join("\n"), /^[^\n]*error: Cannot run rest-server [^\n]*$/);
 });
 
-// The same: a full disk is reported as a defect.
-Deno.test({
-  name: "--help into a full disk says so in one line, with no stack",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    await using wrapper = place.start({
-      args: ["--help"],
-      prefix: ["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh"],
-    });
-    assert.notEqual(await wrapper.code(), 70);
-    assert.doesNotMatch(wrapper.errLines.join("\n"), /defect|at .*:\d+:\d+/);
-  },
+Deno.test("--help into a full disk says so in one line, with no stack", async () => {
+  await using place = await fakePlace();
+  await using wrapper = place.start({
+    args: ["--help"],
+    prefix: ["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh"],
+  });
+  assert.notEqual(await wrapper.code(), 70);
+  assert.doesNotMatch(wrapper.errLines.join("\n"), /defect|at .*:\d+:\d+/);
 });
 
-// Signals are taken, and nobody listens to them meanwhile.
-Deno.test({
-  name: "--version: SIGTERM is passed on to a rest-server that takes its time over it",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    await using wrapper = place.start({ args: ["--version"] });
-    await wrapper.outLine(/^ready$/);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    await wrapper.outLine(/^got 15$/);
-  },
+Deno.test("--version: SIGTERM is passed on to a rest-server that takes its time over it", async () => {
+  await using place = await fakePlace();
+  await using wrapper = place.start({ args: ["--version"] });
+  await wrapper.outLine(/^ready$/);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
+  await wrapper.outLine(/^got 15$/);
 });

@@ -68,46 +68,37 @@ Deno.test("serving: SIGHUP is kept from a rest-server with --no-auth, which woul
   assert.deepEqual(gotSignals(wrapper), ["SIGUSR2", "SIGUSR2"]);
 });
 
-// Any signal listener makes Deno take SIGHUP, too, and the runtime then ends at once of one that nobody
-// listens for: rest-server is left alone, the disk mounted.
-Deno.test({
-  name: "serving: SIGHUP that was ignored at start, as under nohup, stays ignored by both",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    await using wrapper = place.start({
-      args: WITH_PASSWORDS,
-      prefix: ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh"],
-    });
-    await wrapper.outLine(/^ready$/);
-    const ignored = Number(`0x${(await place.status()).get("SigIgn")!.slice(-8)}`);
-    assert.equal(ignored & 1, 1, "rest-server must inherit that SIGHUP is ignored");
-    wrapper.signal("SIGHUP");
-    await pass(wrapper, "SIGUSR2", 12);
-    await pass(wrapper, "SIGUSR2", 12);
-    assert.deepEqual(gotSignals(wrapper), ["SIGUSR2", "SIGUSR2"]);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-  },
+// Any signal listener makes Deno take SIGHUP, too, and the runtime would end of one that nobody listens for.
+Deno.test("serving: SIGHUP that was ignored at start, as under nohup, stays ignored by both", async () => {
+  await using place = await fakePlace();
+  await using wrapper = place.start({
+    args: WITH_PASSWORDS,
+    prefix: ["/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh"],
+  });
+  await wrapper.outLine(/^ready$/);
+  const ignored = Number(`0x${(await place.status()).get("SigIgn")!.slice(-8)}`);
+  assert.equal(ignored & 1, 1, "rest-server must inherit that SIGHUP is ignored");
+  wrapper.signal("SIGHUP");
+  await pass(wrapper, "SIGUSR2", 12);
+  await pass(wrapper, "SIGUSR2", 12);
+  assert.deepEqual(gotSignals(wrapper), ["SIGUSR2", "SIGUSR2"]);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
 });
 
-// From half a second after its start on Deno opens its debugger on 127.0.0.1:9229 at a SIGUSR1: whoever
-// has an account on the machine can then run code as root.
-Deno.test({
-  name: "serving: SIGUSR1 opens no debugger, however long the program runs",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    await using wrapper = place.start();
-    await wrapper.outLine(/^ready$/);
-    const startMs = performance.now();
-    await until(() => performance.now() - startMs > 1000, "the time at which Deno takes SIGUSR1");
-    wrapper.signal("SIGUSR1");
-    await pass(wrapper, "SIGUSR2", 12);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    assert.deepEqual(wrapper.errLines, ownLines(wrapper));
-  },
+// From half a second after its start on Deno by itself opens its debugger on 127.0.0.1:9229 at a SIGUSR1:
+// whoever has an account on the machine could then run code as root.
+Deno.test("serving: SIGUSR1 opens no debugger, however long the program runs", async () => {
+  await using place = await fakePlace();
+  await using wrapper = place.start();
+  await wrapper.outLine(/^ready$/);
+  const startMs = performance.now();
+  await until(() => performance.now() - startMs > 1000, "the time at which Deno takes SIGUSR1");
+  wrapper.signal("SIGUSR1");
+  await pass(wrapper, "SIGUSR2", 12);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
+  assert.deepEqual(wrapper.errLines, ownLines(wrapper));
 });
 
 Deno.test("serving: rest-server starts with no signal blocked and none ignored", async () => {
@@ -130,25 +121,20 @@ Deno.test("serving: Ctrl-C, SIGINT for the whole process group, ends with 0 and 
   assert.ok(wrapper.errLines.filter((line) => line.includes("SIGINT: ")).length <= 1);
 });
 
-// The end of rest-server can be seen before the program's own copy of the signal, and is then judged
-// as if somebody had killed it: 130.
-Deno.test({
-  name: "serving: Ctrl-C that ends a rest-server by the signal itself is a clean stop, too",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    // As rest-server in its first moments, before it has a handler.
-    const MNT_SERVER = await place.script(
-      "mortal",
-      `/usr/bin/mkfifo ${place.path}/wait; echo ready; read -r _ <${place.path}/wait`,
-    );
-    for (let time = 0; time < 10; time++) {
-      await using wrapper = place.start({ prefix: ["setsid"], env: { MNT_SERVER } });
-      await wrapper.outLine(/^ready$/);
-      Deno.kill(-wrapper.pid, "SIGINT");
-      assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-    }
-  },
+// The end of rest-server can be seen before the program's own copy of the signal.
+Deno.test("serving: Ctrl-C that ends a rest-server by the signal itself is a clean stop, too", async () => {
+  await using place = await fakePlace();
+  // As rest-server in its first moments, before it has a handler.
+  const MNT_SERVER = await place.script(
+    "mortal",
+    `/usr/bin/mkfifo ${place.path}/wait; echo ready; read -r _ <${place.path}/wait`,
+  );
+  for (let time = 0; time < 10; time++) {
+    await using wrapper = place.start({ prefix: ["setsid"], env: { MNT_SERVER } });
+    await wrapper.outLine(/^ready$/);
+    Deno.kill(-wrapper.pid, "SIGINT");
+    assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
+  }
 });
 
 /** Looks without a pause: the moment is what matters. */

@@ -120,8 +120,7 @@ testWithMount("blkid is not asked again while nothing changes", async () => {
   assert.equal(await timesAsked(place), 1);
 });
 
-// The events that come while it waits for the list to settle are answered by a look of their own.
-testWithMount.ignore("blkid is asked once for a burst of 64 disks", async () => {
+testWithMount("blkid is asked once for a burst of 64 disks", async () => {
   await using place = await fakePlace();
   const machine = await ownMachine(place);
   await using wrapper = place.start({ ...machine, ...await waiting(place) });

@@ -32,7 +32,7 @@ function blkidOf(...answers: readonly (Partial<ProgramOutput> | Error)[]) {
 Deno.test("askBlkid() asks without a cache, of one device or of all", async () => {
   const stdout = '/dev/sda1: UUID="a"\n';
   const { calls, programs } = blkidOf({ stdout });
-  const world = worldOf({ programs });
+  const world = worldOf({ programs, clock });
   const expected = [{ path: "/dev/sda1", tags: { UUID: "a" } }];
   assert.deepEqual(await askBlkid(BLKID, undefined, world, NEVER), expected);
   assert.deepEqual(await askBlkid(BLKID, "/dev/sda1", world, NEVER), expected);
@@ -41,18 +41,21 @@ Deno.test("askBlkid() asks without a cache, of one device or of all", async () =
 
 Deno.test("askBlkid() asks busybox, which takes no options, once more without any", async () => {
   const { calls, programs } = blkidOf({}, { stdout: '/dev/sda: TYPE="ext4"\n' });
-  assert.equal((await askBlkid(BLKID, "/dev/sda", worldOf({ programs }), NEVER)).length, 1);
+  assert.equal((await askBlkid(BLKID, "/dev/sda", worldOf({ programs, clock }), NEVER)).length, 1);
   assert.deepEqual(calls, ["-c /dev/null /dev/sda", "/dev/sda"]);
   const silent = blkidOf({});
   assert.deepEqual(
-    await askBlkid(BLKID, undefined, worldOf({ programs: silent.programs }), NEVER),
+    await askBlkid(BLKID, undefined, worldOf({ programs: silent.programs, clock }), NEVER),
     [],
   );
 });
 
 Deno.test("askBlkid() takes exit 2 for nothing found, and other codes for a reason to look again", async () => {
   const ask = (answer: Partial<ProgramOutput> | Error) =>
-    askBlkid(BLKID, undefined, worldOf({ programs: blkidOf(answer).programs }), NEVER);
+    askBlkid(BLKID, undefined, worldOf({ programs: blkidOf(answer).programs, clock: slow }), NEVER);
+  // Each look at this clock is 30 s later, as if blkid had taken all its time.
+  let nowMs = 0;
+  const slow = { ...clock, now: () => nowMs += 30_000 };
   assert.deepEqual(await ask(NOTHING), []);
   assert.equal((await ask({ code: 2, stdout: "/dev/sda:\n" })).length, 1);
   const cases: [Partial<ProgramOutput> | Error, RegExp][] = [

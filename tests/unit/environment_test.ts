@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cleanEnvironment } from "../../mod/environment.ts";
+import { cleanEnvironment, unreadableVariables } from "../../mod/environment.ts";
 
 Deno.test("P10: cleanEnvironment() takes out MNT_* and what Deno added, nothing else", () => {
   const cases: [Record<string, string>, { remove: string[]; path: string | undefined }][] = [
@@ -14,10 +14,23 @@ Deno.test("P10: cleanEnvironment() takes out MNT_* and what Deno added, nothing 
     [{ PATH: "/user:/gokrazy" }, { remove: [], path: undefined }],
     [{ PATH: "/cache/node_compat_bin:/usr/bin:/bin" }, { remove: [], path: "/usr/bin:/bin" }],
     [{ PATH: "/bin::/x/node_compat_bin:" }, { remove: [], path: "/bin::" }],
-    [{ PATH: "/x/node_compat_bin" }, { remove: [], path: "" }],
+    [{ PATH: "/x/node_compat_bin" }, { remove: ["PATH"], path: undefined }],
     [{ PATH: "/x/node_compat_bin/y:/my_node_compat_bin" }, { remove: [], path: undefined }],
   ];
   for (const [environment, expected] of cases) {
     assert.deepEqual(cleanEnvironment(environment), expected, JSON.stringify(environment));
+  }
+});
+
+Deno.test("unreadableVariables() names MNT_ variables that are not UTF-8, and no others", () => {
+  const latin1 = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const cases: [string, string[]][] = [
+    ["", []],
+    ["MNT_SOURCE=LABEL=a\0PATH=/bin\0", []],
+    ["MNT_SOURCE=LABEL=\xe9\0A=\xe9\0MNT_TARGET=/\xff", ["MNT_SOURCE", "MNT_TARGET"]],
+    ["MNT_DATA=\xc3\xa9\0\0=x\0", []],
+  ];
+  for (const [environ, names] of cases) {
+    assert.deepEqual(unreadableVariables(latin1(environ)), names);
   }
 });

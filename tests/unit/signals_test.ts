@@ -15,6 +15,7 @@ const LEFT_OUT: Readonly<Record<string, readonly SignalName[]>> = {
     "SIGTRAP",
   ],
   "ignored by the runtime": ["SIGPIPE"],
+  "ignored here, for the runtime would open a debugger": ["SIGUSR1"],
   "does not end a process by default": [
     "SIGCHLD",
     "SIGCONT",
