@@ -1,34 +1,18 @@
 /**
- * Mounting, taking over a mount that is there, proving what is mounted, and unmounting.
+ * Mounting, or taking over the mount that is there, and proving what is mounted.
  *
  * @module
  */
 import type { MountConfig } from "./config.ts";
-import type { FoundSource } from "./devices.ts";
+import { compareFlags, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure } from "./exit.ts";
-import {
-  blockFilesystems,
-  describeMount,
-  explainMount,
-  explainUnmount,
-  type Explanation,
-} from "./explain.ts";
-import { findHolders } from "./holders.ts";
+import { blockFilesystems, describeMount, explainMount, type Explanation } from "./explain.ts";
 import { kernelMessages } from "./kmsg.ts";
-import {
-  ERRNO,
-  errnoName,
-  majorMinor,
-  MS_BIND,
-  MS_NOATIME,
-  MS_RDONLY,
-  MS_RELATIME,
-  MS_REMOUNT,
-  MS_STRICTATIME,
-} from "./linux.ts";
+import { errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
-import { formatFlags, parseMountOptions, splitOptions } from "./mount_options.ts";
-import { isBelow, mountAt, mountHolding, type MountInfo, parseMountinfo } from "./mountinfo.ts";
+import type { FoundSource } from "./look.ts";
+import { formatFlags } from "./mount_options.ts";
+import { isBelow, mountAt, mountHolding, type MountInfo } from "./mountinfo.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
 import type { MountSpec } from "./source.ts";
 import type { World } from "./world.ts";
@@ -82,17 +66,6 @@ export class MountError extends Error {
   }
 }
 
-const MOUNTINFO = "/proc/self/mountinfo";
-/** How long a busy mount is tried before it is detached. */
-const BUSY_LIMIT_MS = 5000;
-const BUSY_PAUSE_MS = 100;
-/** Super block options of a file system that is dead or gave up writing. */
-const DEAD_OPTIONS = ["shutdown", "emergency_ro"];
-
-async function readMounts(world: World): Promise<MountInfo[]> {
-  return parseMountinfo(await world.files.readText(MOUNTINFO));
-}
-
 /** What mount(2) is given for a source that was found. */
 export function mountSpec(mount: MountConfig, target: string, found: FoundSource): MountSpec {
   const members = found.otherMembers.map((path) => `device=${path}`);
@@ -103,70 +76,6 @@ export function mountSpec(mount: MountConfig, target: string, found: FoundSource
     flags: mount.flags,
     data: [mount.data, ...members].filter((part) => part !== "").join(","),
   };
-}
-
-/** The directory of the file system that a mount with this data has as its root. */
-function rootMatches(info: MountInfo, data: string): boolean {
-  const options = new Map(
-    splitOptions(data).map((option) => {
-      const [name, ...value] = option.split("=");
-      return [name!, value.join("=")];
-    }),
-  );
-  const subvolid = options.get("subvolid");
-  if (subvolid !== undefined) return info.superOptions.includes(`subvolid=${subvolid}`);
-  const subvol = options.get("subvol");
-  return info.root === (subvol === undefined ? "/" : `/${subvol.replace(/^\/+|\/+$/g, "")}`);
-}
-
-/** Whether a mount is of the very devices that were found. */
-async function isOfSource(info: MountInfo, found: FoundSource, world: World): Promise<boolean> {
-  if (found.majorMinors.length === 0) {
-    return info.fsType === found.fstype && info.mountSource === found.source;
-  }
-  if (found.fsid === undefined) return found.majorMinors.includes(info.majorMinor);
-  // A btrfs has an anonymous device number; its members stand in sysfs, by the name of each.
-  if (info.fsType !== "btrfs") return false;
-  const directory = `/sys/fs/btrfs/${found.fsid.toLowerCase()}/devices`;
-  const names = await world.files.list(directory).catch((): string[] => []);
-  const numbers = await Promise.all(
-    names.map((name) => readTextIfAny(`${directory}/${name}/dev`, world.files)),
-  );
-  const source = await world.files.stat(info.mountSource).catch(() => null);
-  // By number: mountinfo shows the path that was mounted, which can be a symlink of /dev/disk.
-  return source?.kind === "block device" && found.majorMinors.includes(majorMinor(source.rdev)) &&
-    numbers.every((number) => number !== undefined && found.majorMinors.includes(number.trim()));
-}
-
-/** Why a mount of the right source cannot be used; `undefined` where it can. */
-async function unfit(
-  info: MountInfo,
-  spec: MountSpec,
-  found: FoundSource,
-  world: World,
-): Promise<string | undefined> {
-  const dead = info.superOptions.find((option) => DEAD_OPTIONS.includes(option));
-  if (dead !== undefined) return `its file system is dead (${dead})`;
-  for (const number of found.majorMinors) {
-    if (await world.files.stat(`/sys/dev/block/${number}`) === null) {
-      return `its device ${number} is gone`;
-    }
-  }
-  if (!rootMatches(info, spec.data)) return `it is mounted from "${info.root}" of the file system`;
-  if (info.superOptions.includes("ro") && !(spec.flags & MS_RDONLY)) {
-    return "it is mounted read-only; MNT_OPTIONS=ro would take it for restores alone";
-  }
-  return undefined;
-}
-
-const PER_MOUNT = parseMountOptions(
-  "ro,nosuid,nodev,noexec,noatime,nodiratime,relatime,nosymfollow",
-).flags;
-
-/** The per-mount part of flags, as the kernel takes it: without a word on atime it is relatime (`path_mount` in `fs/namespace.c`). */
-function perMountFlags(flags: number): number {
-  const atime = flags & MS_STRICTATIME ? 0 : flags & MS_NOATIME ? MS_NOATIME : MS_RELATIME;
-  return (flags & PER_MOUNT & ~(MS_NOATIME | MS_RELATIME)) | atime;
 }
 
 async function gatherFacts(
@@ -202,10 +111,7 @@ async function callMount(spec: MountSpec, found: FoundSource, world: World): Pro
 
 /** Makes the flags of a mount that was there those that were asked for. */
 async function alignFlags(info: MountInfo, spec: MountSpec, found: FoundSource, world: World) {
-  const wanted = perMountFlags(spec.flags);
-  const shown = parseMountOptions(info.mountOptions.join(",")).flags;
-  // mountinfo has no word for strictatime: it is there when neither of the others is.
-  const actual = shown & PER_MOUNT;
+  const { actual, wanted } = compareFlags(info, spec);
   if (wanted === actual) return;
   await callMount({ ...spec, flags: wanted | MS_REMOUNT | MS_BIND, data: "" }, found, world);
   world.log.info(
@@ -301,28 +207,6 @@ async function makeTarget(target: string, world: World): Promise<void> {
   }
 }
 
-async function refuseForeign(
-  info: MountInfo,
-  spec: MountSpec,
-  found: FoundSource,
-  world: World,
-): Promise<void> {
-  const there = `"${info.mountSource}" (${info.fsType}) is mounted on "${spec.target}"`;
-  if (!await isOfSource(info, found, world)) {
-    throw new Failure(
-      "mount",
-      `Cannot mount ${describeMount(spec)}: ${there}; unmount it, or set another MNT_TARGET`,
-    );
-  }
-  const fault = await unfit(info, spec, found, world);
-  if (fault !== undefined) {
-    throw new Failure(
-      "mount",
-      `Cannot take over the mount on "${spec.target}": ${there}, but ${fault}; unmount it first`,
-    );
-  }
-}
-
 /**
  * Proves that a path lies on the mount, by its nearest existing parent.
  *
@@ -346,65 +230,4 @@ export async function requireOnMount(path: string, mounted: Mounted, world: Worl
       `(${holder?.fsType}), not on the disk mounted on "${mounted.info.mountPoint}"; ` +
       "see its symlinks, or give another --path",
   );
-}
-
-/**
- * Writes everything back and unmounts; after {@linkcode BUSY_LIMIT_MS} of EBUSY it only detaches.
- *
- * @returns whether the file system is really unmounted (or was not ours to unmount).
- */
-export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
-  const { mounter, clock, log } = world;
-  const target = mounted.info.mountPoint;
-  let clean = await mounted.sync();
-  if (!clean) {
-    log.error(
-      `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
-        "see the kernel log, and run restic check",
-    );
-  }
-  mounter.closeDirectory(mounted.rootFd);
-  if (!mounted.ours) {
-    log.info(`left "${target}" mounted, as it was found`);
-    return clean;
-  }
-  const top = mountAt(await readMounts(world).catch(() => []), target);
-  if (top === undefined || top.mountId !== mounted.info.mountId) {
-    log.warn(
-      top === undefined
-        ? `"${target}" was unmounted by somebody else`
-        : `"${target}" is covered by another mount, of "${top.mountSource}"; both are left there`,
-    );
-    return top === undefined && clean;
-  }
-
-  const giveUpMs = clock.now() + BUSY_LIMIT_MS;
-  let said = false;
-  for (;;) {
-    const errno = await mounter.unmount(target, { detach: false });
-    if (errno === 0) {
-      log.info(`unmounted "${target}"`);
-      return clean;
-    }
-    if (errno !== ERRNO.EBUSY || clock.now() >= giveUpMs) {
-      const holders = errno === ERRNO.EBUSY ? await findHolders(target, world) : [];
-      log.error(
-        `${explainUnmount(errno, target, holders)}; detaching it lazily: it stays in use ` +
-          "until they are gone, so do not unplug the disk before",
-      );
-      break;
-    }
-    if (!said) {
-      said = true;
-      const holders = await findHolders(target, world);
-      log.warn(
-        `${explainUnmount(errno, target, holders)}; trying on for ${BUSY_LIMIT_MS / 1000} s`,
-      );
-    }
-    await clock.sleep(BUSY_PAUSE_MS);
-  }
-  clean = false;
-  const errno = await mounter.unmount(target, { detach: true });
-  if (errno !== 0) log.error(explainUnmount(errno, target, []));
-  return clean;
 }

@@ -7,7 +7,7 @@
  */
 import { checkServer } from "./check.ts";
 import type { Config, MountConfig } from "./config.ts";
-import { type Blkid, SAY_EVERY_MS, waitForSource } from "./devices.ts";
+import { SAY_EVERY_MS, waitForSource } from "./devices.ts";
 import {
   type Ending,
   EXIT,
@@ -18,11 +18,13 @@ import {
   withUnmount,
 } from "./exit.ts";
 import { lockTarget, markProcess, type TargetLock } from "./lock.ts";
-import { type Mounted, MountError, mountSource, requireOnMount, unmount } from "./mount.ts";
+import type { Blkid } from "./look.ts";
+import { type Mounted, MountError, mountSource, requireOnMount } from "./mount.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { findBlkid, findServer, startServer, superviseServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
+import { unmount } from "./unmount.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { ServerProcess, World } from "./world.ts";
 

@@ -1,7 +1,8 @@
 /** blkid's answers, and what one look at the disks makes of them. */
 import assert from "node:assert/strict";
 import { mergeSettings, type MountConfig, parseConfig } from "../../mod/config.ts";
-import { askBlkid, waitForSource } from "../../mod/devices.ts";
+import { waitForSource } from "../../mod/devices.ts";
+import { askBlkid } from "../../mod/look.ts";
 import { clock, files, programs, watchDevices } from "../../mod/edges.ts";
 import { Failure } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
