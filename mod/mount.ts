@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { announced } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { compareFlags, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure } from "./exit.ts";
@@ -100,7 +101,8 @@ async function gatherFacts(
 async function callMount(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
   const kernelLog = world.openKernelLog();
   try {
-    const errno = await world.mounter.mount(spec);
+    const call = world.mounter.mount(spec);
+    const errno = await announced(`mount(2) of ${describeMount(spec)}`, call, world);
     if (errno === 0) return;
     const facts = await gatherFacts(spec, found, world, kernelLog);
     throw new MountError(spec, errno, explainMount(errno, spec, facts));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { announced } from "./announce.ts";
 import { readMounts } from "./existing.ts";
 import { explainUnmount } from "./explain.ts";
 import { findHolders } from "./holders.ts";
@@ -23,7 +24,7 @@ const BUSY_PAUSE_MS = 100;
 export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
   const { mounter, clock, log } = world;
   const target = mounted.info.mountPoint;
-  let clean = await mounted.sync();
+  let clean = await announced(`syncfs(2) of "${target}"`, mounted.sync(), world);
   if (!clean) {
     log.error(
       `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
@@ -48,7 +49,8 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   const giveUpMs = clock.now() + BUSY_LIMIT_MS;
   let said = false;
   for (;;) {
-    const errno = await mounter.unmount(target, { detach: false });
+    const call = mounter.unmount(target, { detach: false });
+    const errno = await announced(`umount2(2) of "${target}"`, call, world);
     if (errno === 0) {
       log.info(`unmounted "${target}"`);
       return clean;

@@ -1,0 +1,69 @@
+/**
+ * Waiting for the disk and mounting it, again and again until `MNT_WAIT` is over.
+ *
+ * @module
+ */
+import type { MountConfig } from "./config.ts";
+import { SAY_EVERY_MS, waitForSource } from "./devices.ts";
+import { Failure } from "./exit.ts";
+import type { TargetLock } from "./lock.ts";
+import type { Blkid } from "./look.ts";
+import { type Mounted, MountError, mountSource } from "./mount.ts";
+import { findBlkid } from "./server.ts";
+import type { Run } from "./run.ts";
+
+/** Pauses between attempts to mount grow from the first to the last. */
+const FIRST_PAUSE_MS = 1000;
+const LAST_PAUSE_MS = 30_000;
+/** Whether the source can be found without blkid. */
+function needsBlkid({ source, fstype }: MountConfig): boolean {
+  if (source.kind === "tag") return true;
+  return source.kind === "path" && (fstype === null || fstype === "btrfs");
+}
+
+/**
+ * Mounts the disk as soon as it is there; a mount that fails is tried again with growing pauses, each
+ * distinct failure said once, and once a minute.
+ *
+ * @throws {Failure} "no device" or "mount" when `MNT_WAIT` is over, other kinds for what no time cures.
+ * @throws the stop signal's name where one came.
+ */
+export async function mountWhenThere(
+  { config, signals, world }: Run,
+  mount: MountConfig,
+  target: string,
+  lock: TargetLock,
+): Promise<Mounted> {
+  const { clock, log } = world;
+  const stopping = signals.stopping;
+  const blkid: Blkid = { program: needsBlkid(mount) ? await findBlkid(config.blkid, world) : "" };
+  const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
+  let pauseMs = FIRST_PAUSE_MS;
+  let said = "";
+  let saidMs = 0;
+  for (;;) {
+    const found = await waitForSource(mount, blkid, deadlineMs, world, stopping);
+    stopping.throwIfAborted();
+    try {
+      const mounted = await mountSource(mount, target, found, lock.left, world);
+      for (const warning of found.warnings) log.warn(warning);
+      if (mounted.ours) await lock.write({ mount: mounted.mark });
+      return mounted;
+    } catch (error) {
+      if (!(error instanceof MountError)) throw error;
+      const { retry, kind, text } = error.explanation;
+      const remainingMs = deadlineMs - clock.now();
+      if (!retry) throw new Failure(kind, text, { cause: error });
+      if (remainingMs <= 0) {
+        throw new Failure("mount", `${text}; gave up (MNT_WAIT)`, { cause: error });
+      }
+      if (text !== said || clock.now() - saidMs >= SAY_EVERY_MS) {
+        log.warn(`${text}; trying again`);
+        said = text;
+        saidMs = clock.now();
+      }
+      await clock.sleep(Math.min(pauseMs, remainingMs), stopping);
+      pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Holding the exit back where the supervisor above starts again without limit.
+ *
+ * @module
+ */
+import { EXIT, exitCode, restartDelayMs, SHORT_LIFE_MS } from "./exit.ts";
+import { readTextIfAny } from "./paths.ts";
+import type { Run } from "./run.ts";
+import type { Served } from "./serve.ts";
+
+/**
+ * Holds the exit back on gokrazy, which would at once start again a rest-server that hardly lived, and
+ * with it mount and unmount the disk each second.
+ */
+export async function delayRestart(served: Served, name: string, run: Run): Promise<void> {
+  const { signals, world: { platform, runDirectory, files, log, clock } } = run;
+  const ends = exitCode(served.ending, platform) === EXIT.configuration.gokrazy;
+  if (platform !== "gokrazy" || ends || signals.stopping.aborted) return;
+  const path = `${runDirectory}/${encodeURIComponent(name).slice(0, 200)}.restarts`;
+  if (served.livedMs >= SHORT_LIFE_MS) return await files.remove(path).catch(() => {});
+  const count = (Number(await readTextIfAny(path, files)) || 0) + 1;
+  await files.writeText(path, String(count)).catch(() => {});
+  const delayMs = restartDelayMs(count);
+  log.warn(
+    `rest-server lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
+      `waiting ${delayMs / 1000} s before the exit`,
+  );
+  await clock.sleep(delayMs, signals.stopping);
+}
