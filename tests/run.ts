@@ -24,6 +24,7 @@ const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
 const TEST = [
   Deno.execPath(),
   "test",
+  "--quiet",
   "--allow-all",
   "--sanitize-ops",
   "--sanitize-resources",
