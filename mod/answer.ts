@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { exitCode } from "./exit.ts";
+import { exitCode, messageOf } from "./exit.ts";
 import { findServer, startServer, superviseServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
 import type { World } from "./world.ts";
@@ -30,7 +30,7 @@ export async function answer(
       bytes = bytes.subarray(await Deno.stdout.write(bytes));
     }
   } catch (error) {
-    world.log.error(`Cannot write to stdout: ${error instanceof Error ? error.message : error}`);
+    world.log.error(`Cannot write to stdout: ${messageOf(error)}`);
     return 1;
   }
   const server = startServer(await findServer(given, world), args, world);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "./exit.ts";
+import { Failure, messageOf } from "./exit.ts";
 import { type Listen, resolvePath, type ServerArgs } from "./server_args.ts";
 import type { World } from "./world.ts";
 
@@ -11,11 +11,7 @@ async function requireReadable(path: string, what: string, cure: string, world: 
   try {
     await world.files.readAt(path, 0, 1);
   } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "it is not there"
-      : error instanceof Error
-      ? error.message
-      : String(error);
+    const why = error instanceof Deno.errors.NotFound ? "it is not there" : messageOf(error);
     throw new Failure("configuration", `Cannot read ${what} "${path}": ${why}; ${cure}`, {
       cause: error,
     });

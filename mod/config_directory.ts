@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { messageOf } from "./exit.ts";
 import { ConfigError, parseFlagsFile } from "./config.ts";
 import type { Files } from "./world.ts";
 
@@ -20,7 +21,7 @@ async function readIfThere(path: string, files: Files): Promise<string | undefin
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new ConfigError([
-      `Cannot read "${path}" of MNT_CONFIG_DIR: ${error instanceof Error ? error.message : error}`,
+      `Cannot read "${path}" of MNT_CONFIG_DIR: ${messageOf(error)}`,
     ], { cause: error });
   }
 }

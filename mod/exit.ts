@@ -52,6 +52,11 @@ export class Failure extends Error {
   }
 }
 
+/** The words of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** How a run ended. */
 export type Ending =
   /** A signal asked for it and all went well. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "./exit.ts";
+import { Failure, messageOf } from "./exit.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { MountInfo } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
@@ -119,7 +119,7 @@ export async function lockTarget(target: string, world: World): Promise<TargetLo
   try {
     await files.makeDirectory(world.runDirectory, 0o700);
   } catch (error) {
-    throw fault(error instanceof Error ? error.message : String(error));
+    throw fault(messageOf(error));
   }
   // A file that was removed between open and lock is nobody's lock any more: take the new one.
   for (;;) {
@@ -144,7 +144,7 @@ export async function lockTarget(target: string, world: World): Promise<TargetLo
         await files.writeText(path, `${JSON.stringify({ target, wrapper, ...record })}\n`);
       } catch (error) {
         // The lock itself holds; only who comes after a kill knows less.
-        world.log.warn(`Cannot write "${path}": ${error instanceof Error ? error.message : error}`);
+        world.log.warn(`Cannot write "${path}": ${messageOf(error)}`);
       }
     };
     await write(left?.mount === undefined ? {} : { mount: left.mount });

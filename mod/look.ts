@@ -6,7 +6,7 @@
 import { type BlockDevice, parseBlkid } from "./blkid.ts";
 import { type BtrfsSuper, parseBtrfsSuper, SUPER_OFFSET, SUPER_SIZE_BYTES } from "./btrfs.ts";
 import type { MountConfig } from "./config.ts";
-import { Failure } from "./exit.ts";
+import { Failure, messageOf } from "./exit.ts";
 import { majorMinor } from "./linux.ts";
 import { splitOptions } from "./mount_options.ts";
 import { judgeCandidates, type Match, matchTag, nearMisses, type SourceSpec } from "./source.ts";
@@ -283,7 +283,7 @@ export async function look(
       : await lookByPath(spec.path, mount, blkid, world, signal);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    return { kind: "waiting", why: error instanceof Error ? error.message : String(error) };
+    return { kind: "waiting", why: messageOf(error) };
   }
 }
 

@@ -6,7 +6,7 @@
 import { announced } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { compareFlags, isOfSource, readMounts, refuseForeign } from "./existing.ts";
-import { Failure } from "./exit.ts";
+import { Failure, messageOf } from "./exit.ts";
 import { blockFilesystems, describeMount, explainMount, type Explanation } from "./explain.ts";
 import { kernelMessages } from "./kmsg.ts";
 import { errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
@@ -202,7 +202,7 @@ async function makeTarget(target: string, world: World): Promise<void> {
   } catch (error) {
     throw new Failure(
       "configuration",
-      `Cannot make the directory "${target}": ${error instanceof Error ? error.message : error}; ` +
+      `Cannot make the directory "${target}": ${messageOf(error)}; ` +
         "set MNT_TARGET to a directory on a writable file system",
       { cause: error },
     );

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Config, MountConfig } from "./config.ts";
-import { type Ending, Failure, withUnmount } from "./exit.ts";
+import { type Ending, Failure, messageOf, withUnmount } from "./exit.ts";
 import { lockTarget } from "./lock.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
@@ -91,7 +91,7 @@ async function resolveTarget(target: string, world: World): Promise<string> {
   } catch (error) {
     throw new Failure(
       "configuration",
-      `Cannot use MNT_TARGET="${target}": ${error instanceof Error ? error.message : error}`,
+      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}`,
       { cause: error },
     );
   }
