@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { until } from "../support/wait.ts";
+import { until, within } from "../support/wait.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
@@ -91,8 +91,8 @@ export async function startListening(
     stderr: "piped",
   }).spawn();
   const listening = Promise.withResolvers<{ url: string; atMs: number }>();
+  let text = "";
   const reading = (async () => {
-    let text = "";
     for await (const chunk of child.stderr.pipeThrough(new TextDecoderStream())) {
       text += chunk;
       onText(text);
@@ -103,7 +103,10 @@ export async function startListening(
     }
     listening.reject(new Error(`it ended before it listened:\n${text}`));
   })();
-  const { url, atMs } = await listening.promise;
+  const { url, atMs } = await within(listening.promise, "a server that listens").catch((error) => {
+    child.kill("SIGKILL");
+    throw new Error(`${error.message}; it said:\n${text}`);
+  });
   return {
     child,
     url,
