@@ -9,7 +9,7 @@ import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
 import { type Libc, openLibc } from "./ffi/libc.ts";
 import { releaseCode } from "./ffi/memory.ts";
 import { libcMounter } from "./ffi/mount.ts";
-import { ignoreSignal, withDefaultSignal } from "./ffi/signals.ts";
+import { dropSignal, ignoreSignal } from "./ffi/signals.ts";
 import { answer } from "./mod/answer.ts";
 import { ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
@@ -29,7 +29,7 @@ const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock);
 
 /**
  * Takes every signal of the table. A SIGHUP that was ignored at start, as by nohup(1), stays ignored, and
- * so does SIGUSR1: half a second after its start Deno would open a debugger on it, for anybody here.
+ * SIGUSR1 does nothing: half a second after its start Deno would open a debugger on it, for anybody here.
  */
 function listenForSignals(signals: Signals, libc: Libc): void {
   const status = Deno.readTextFileSync("/proc/self/status");
@@ -38,7 +38,7 @@ function listenForSignals(signals: Signals, libc: Libc): void {
     if (name === ignored) continue;
     Deno.addSignalListener(name as Deno.Signal, () => signals.take(name, performance.now()));
   }
-  ignoreSignal(libc, "SIGUSR1");
+  dropSignal(libc, "SIGUSR1");
   if (ignored !== undefined) ignoreSignal(libc, ignored);
 }
 
@@ -52,11 +52,6 @@ function makeWorld(platform: Platform, runDirectory: string, libc: Libc): World 
     socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
     log,
     ...edges,
-    programs: {
-      ...edges.programs,
-      start: (program, args) =>
-        withDefaultSignal(libc, "SIGUSR1", () => edges.programs.start(program, args)),
-    },
     mounter: libcMounter(libc),
     locks: libcFileLocks(libc),
     openKernelLog: () => openKernelLog(libc),
@@ -70,7 +65,9 @@ async function answerText(verb: Verb): Promise<string> {
   return `restic-rest-server ${version} (Deno ${Deno.version.deno})\n`;
 }
 
-async function main(signals: Signals, platform: Platform, libc: Libc): Promise<number> {
+async function main(signals: Signals, platform: Platform): Promise<number> {
+  const libc = openLibc();
+  listenForSignals(signals, libc);
   const environment = Deno.env.toObject();
   // Before anything can fail; a value that it does not take is reported below, as text.
   if (environment["MNT_LOG"] === "json") log.setFormat("json");
@@ -123,8 +120,6 @@ function explain(error: unknown, platform: Platform): number {
 
 async function exitWithCode(): Promise<number> {
   const signals = new Signals();
-  const libc = openLibc();
-  listenForSignals(signals, libc);
   const platform: Platform = await edges.files.stat("/gokrazy/init") === null ? "host" : "gokrazy";
   let defect: number | undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
@@ -135,7 +130,7 @@ async function exitWithCode(): Promise<number> {
   });
   let code: number;
   try {
-    code = await main(signals, platform, libc);
+    code = await main(signals, platform);
   } catch (error) {
     code = explain(error, platform);
   }

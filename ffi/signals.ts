@@ -3,24 +3,28 @@
  *
  * @module
  */
-import { SIG_DFL, SIG_IGN, type SignalName, SIGNALS } from "../mod/linux.ts";
-import type { Libc } from "./libc.ts";
+import { RTLD_DEFAULT, SIG_IGN, type SignalName, SIGNALS } from "../mod/linux.ts";
+import { cString, type Libc } from "./libc.ts";
 
 /**
- * Has the kernel drop a signal, see signal(2). Deno installs each of its handlers once, at the first
+ * Has the kernel call a handler, see signal(2). Deno installs each of its handlers once, at the first
  * listener: one is added here, so that no later one undoes this.
  */
-export function ignoreSignal(libc: Libc, name: SignalName): void {
+function handle(libc: Libc, name: SignalName, handler: bigint): void {
   Deno.addSignalListener(name as Deno.Signal, () => {});
-  libc.signal(SIGNALS[name], SIG_IGN);
+  libc.signal(SIGNALS[name], handler);
 }
 
-/** Starts a program without the ignored signal: it would inherit that through execve(2). */
-export function withDefaultSignal<T>(libc: Libc, name: SignalName, start: () => T): T {
-  libc.signal(SIGNALS[name], SIG_DFL);
-  try {
-    return start();
-  } finally {
-    libc.signal(SIGNALS[name], SIG_IGN);
-  }
+/** Has the kernel drop a signal, for this process and for the programs that it starts. */
+export function ignoreSignal(libc: Libc, name: SignalName): void {
+  handle(libc, name, SIG_IGN);
+}
+
+/**
+ * Does nothing on a signal, for this process alone: a handler, unlike SIG_IGN, does not pass execve(2).
+ * getppid(2) is one that may be called at any moment and changes nothing.
+ */
+export function dropSignal(libc: Libc, name: SignalName): void {
+  const nothing = libc.dlsym(RTLD_DEFAULT, cString("getppid"));
+  handle(libc, name, BigInt(Deno.UnsafePointer.value(nothing)));
 }

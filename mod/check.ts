@@ -9,6 +9,10 @@ import type { World } from "./world.ts";
 
 async function requireReadable(path: string, what: string, cure: string, world: World) {
   try {
+    // A pipe, as of "--tls-key <(decrypt key)", gives its bytes once, and those are rest-server's.
+    const kind = (await world.files.stat(path))?.kind;
+    if (kind === "other") return;
+    if (kind === "directory") throw new Error("it is a directory");
     await world.files.readAt(path, 0, 1);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound ? "it is not there" : messageOf(error);
@@ -52,7 +56,16 @@ async function checkUnixSocket(path: string, world: World) {
       `Cannot listen on "unix:${path}": somebody answers there; stop that program, or change --listen`,
     );
   }
-  await world.files.remove(path);
+  try {
+    await world.files.remove(path);
+  } catch (error) {
+    throw new Failure(
+      "configuration",
+      `Cannot remove the dead socket "${path}": ${messageOf(error)}; ` +
+        "remove it by hand, or change --listen",
+      { cause: error },
+    );
+  }
   world.log.info(`removed the dead socket "${path}" that an earlier rest-server left`);
 }
 

@@ -6,13 +6,16 @@
  */
 import type { MountConfig } from "./config.ts";
 import { Failure } from "./exit.ts";
-import { type Blkid, type FoundSource, look } from "./look.ts";
+import { type Blkid, type FoundSource, lookOnce, readDiskSequences } from "./look.ts";
 import { readTextIfAny } from "./paths.ts";
 import type { SourceSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
 /** How often to look where no event tells of a change. */
 const LOOK_MS = 1000;
+/** Pauses after which a look that failed is made again grow from the first to the last. */
+const FIRST_AGAIN_MS = 5000;
+const LAST_AGAIN_MS = 60_000;
 /** New disks and their partitions come as a burst: one blkid once nothing was new for a moment. */
 const SETTLE_MS = 50;
 /** A list that never comes to rest is looked at all the same. */
@@ -25,9 +28,12 @@ export const SAY_EVERY_MS = 60_000;
 /** What tells that something about the disks has changed, without touching one. */
 async function fingerprint(spec: SourceSpec, world: World): Promise<string> {
   const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
-  if (spec.kind !== "path") return partitions;
+  // Two disks of one size that are exchanged quickly leave the list as it was.
+  const sequences = [...await readDiskSequences(world)].join(" ");
+  const seen = `${partitions}\n${sequences}`;
+  if (spec.kind !== "path") return seen;
   const facts = await world.files.stat(spec.path).catch(() => null);
-  return `${partitions}\n${facts?.kind} ${facts?.rdev}`;
+  return `${seen}\n${facts?.kind} ${facts?.rdev}`;
 }
 
 /**
@@ -50,7 +56,9 @@ export async function waitForSource(
   let said = "";
   let saidMs = startMs;
   let seen = await fingerprint(mount.source, world);
-  let result = await look(mount, blkid, world, signal);
+  let result = await lookOnce(mount, blkid, world, signal);
+  let lookedMs = clock.now();
+  let againMs = FIRST_AGAIN_MS;
   signal.throwIfAborted();
   if (result.kind === "found") return result.found;
 
@@ -79,7 +87,9 @@ export async function waitForSource(
     let current = await fingerprint(mount.source, world);
     // A file system made on a disk that was there changes no list; that somebody wrote to the disk tells.
     const written = (event?.written ?? []).some((path) => isListed(path, current));
-    if (current === seen && !written) continue;
+    const again = result.failed === true && clock.now() - lookedMs >= againMs;
+    if (current === seen && !written && !again) continue;
+    againMs = again ? Math.min(againMs * 2, LAST_AGAIN_MS) : FIRST_AGAIN_MS;
     for (let round = 0; round < SETTLE_ROUNDS && !signal.aborted; round++) {
       await clock.sleep(SETTLE_MS, signal);
       const later = await fingerprint(mount.source, world);
@@ -89,7 +99,8 @@ export async function waitForSource(
     seen = current;
     // What came while the list settled is seen; it is no reason for one more look.
     await events.it.next(0, signal);
-    result = await look(mount, blkid, world, signal);
+    result = await lookOnce(mount, blkid, world, signal);
+    lookedMs = clock.now();
   }
 }
 

@@ -185,8 +185,10 @@ export const sockets: Sockets = {
     try {
       (await Deno.connect({ transport: "unix", path })).close();
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      // A full backlog (EAGAIN) and a datagram socket (EPROTOTYPE) belong to a program that lives.
+      return !(error instanceof Deno.errors.ConnectionRefused ||
+        error instanceof Deno.errors.NotFound);
     }
   },
 };

@@ -55,9 +55,11 @@ export const MADV_DONTNEED = 4;
 /** lseek(2), from `include/uapi/linux/fs.h`. */
 export const SEEK_END = 2;
 
-/** Handlers of signal(2), from `include/uapi/asm-generic/signal-defs.h`. */
-export const SIG_DFL = 0n;
+/** Handler of signal(2), from `include/uapi/asm-generic/signal-defs.h`. */
 export const SIG_IGN = 1n;
+
+/** The handle of dlsym(3) that stands for all libraries of the process, from glibc's `dlfcn.h`. */
+export const RTLD_DEFAULT = null;
 
 /** Signal numbers, from `include/uapi/asm-generic/signal.h`; the same on x86-64 and arm64. */
 export const SIGNALS = {

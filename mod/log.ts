@@ -63,6 +63,9 @@ export function formatJson(line: Line): string {
 /** Lines that wait for a reader that does not read; beyond this the oldest are dropped and counted. */
 const QUEUE_MAX_LINES = 1000;
 
+/** A stderr that does not block and is full is tried again after so long. */
+const FULL_PAUSE_MS = 20;
+
 /** Writes lines in order without ever blocking the caller. */
 class LineWriter {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
@@ -71,13 +74,16 @@ class LineWriter {
   #draining = false;
   #writing: Promise<void> | undefined;
   readonly #notice: (dropped: number) => string;
+  readonly #clock: Clock;
 
   constructor(
     write: (bytes: Uint8Array) => Promise<number>,
     notice: (dropped: number) => string,
+    clock: Clock,
   ) {
     this.#write = write;
     this.#notice = notice;
+    this.#clock = clock;
   }
 
   put(line: string): void {
@@ -102,10 +108,15 @@ class LineWriter {
       if (this.#dropped > 0) lines.unshift(this.#notice(this.#dropped));
       this.#dropped = 0;
       let bytes = new TextEncoder().encode(lines.join("\n") + "\n");
-      try {
-        while (bytes.length > 0) bytes = bytes.subarray(await this.#write(bytes));
-      } catch {
-        break; // Nobody reads stderr any more; serving goes on.
+      while (bytes.length > 0) {
+        try {
+          bytes = bytes.subarray(await this.#write(bytes));
+        } catch (error) {
+          // Nobody reads stderr any more; serving goes on.
+          if (!(error instanceof Deno.errors.WouldBlock)) break;
+          // Somebody else made it non-blocking (open(2), O_NONBLOCK), and it is full.
+          await this.#clock.sleep(FULL_PAUSE_MS);
+        }
       }
     }
     // In the same breath as the last look at the queue: a line that comes now begins anew.
@@ -146,6 +157,7 @@ export function createLog(
   const writer = new LineWriter(
     write,
     (dropped) => format(lineOf("warning", `${dropped} lines were dropped here`, {})),
+    clock,
   );
   let format = formatText;
   const startMs = clock.now();

@@ -9,6 +9,7 @@ import type { MountConfig } from "./config.ts";
 import { Failure, messageOf } from "./exit.ts";
 import { majorMinor } from "./linux.ts";
 import { splitOptions } from "./mount_options.ts";
+import { readTextIfAny } from "./paths.ts";
 import { judgeCandidates, type Match, matchTag, nearMisses, type SourceSpec } from "./source.ts";
 import type { FileFacts, World } from "./world.ts";
 
@@ -27,13 +28,46 @@ export interface FoundSource {
   readonly fsid: string | undefined;
   /** What the log should say of it, such as a lost member. */
   readonly warnings: readonly string[];
+  /**
+   * Device number -> {@linkcode readDiskSequence} of before blkid was asked: a number that was given to
+   * another disk since has another one.
+   */
+  readonly diskSequences?: ReadonlyMap<string, string>;
+}
+
+/**
+ * The number of the disk behind a device number, which no later disk gets again: `diskseq` of the kernel's
+ * `Documentation/ABI/testing/sysfs-block`; a partition has that of its disk. "" before Linux 5.15.
+ */
+export async function readDiskSequence(number: string, world: World): Promise<string> {
+  const device = `/sys/dev/block/${number}`;
+  const text = await readTextIfAny(`${device}/diskseq`, world.files) ??
+    await readTextIfAny(`${device}/../diskseq`, world.files);
+  return text?.trim() ?? "";
+}
+
+/** {@linkcode readDiskSequence} of every device of `/proc/partitions`. */
+export async function readDiskSequences(world: World): Promise<Map<string, string>> {
+  const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
+  const numbers = [...partitions.matchAll(/^ *(\d+) +(\d+) /gm)].map(([, a, b]) => `${a}:${b}`);
+  return new Map(
+    await Promise.all(
+      numbers.map(async (number) => [number, await readDiskSequence(number, world)] as const),
+    ),
+  );
 }
 
 /** What a look found. */
 export type Look =
   | { readonly kind: "found"; readonly found: FoundSource }
   /** `soft`: with `degraded` it may be mounted as it is, once the others were awaited long enough. */
-  | { readonly kind: "waiting"; readonly why: string; readonly soft?: FoundSource };
+  | {
+    readonly kind: "waiting";
+    readonly why: string;
+    readonly soft?: FoundSource;
+    /** The look itself failed, as where blkid did: the next one can go well though no disk comes or goes. */
+    readonly failed?: true;
+  };
 
 /** blkid reads every disk; one that has to spin up first takes some 10 s. */
 const BLKID_LIMIT_MS = 30_000;
@@ -121,7 +155,7 @@ async function lookAtBtrfs(
   const [first] = supers;
   if (first === undefined) {
     const paths = members.map((member) => `"${member.path}"`).join(", ");
-    return { kind: "waiting", why: `no btrfs super block can be read on ${paths}` };
+    return { kind: "waiting", why: `no btrfs super block can be read on ${paths}`, failed: true };
   }
   // busybox prints no UUID_SUB, so copies show only here; so does a replaced member that came back.
   const twins = supers.filter(([, a]) => supers.some(([, b]) => a !== b && a.devid === b.devid));
@@ -135,7 +169,9 @@ async function lookAtBtrfs(
   const generations = supers.map(([, superBlock]) => superBlock.generation);
   const paths = supers.map(([member]) => member.path);
   const numbers = await Promise.all(paths.map((path) => deviceNumber(path, world)));
-  if (numbers.includes(undefined)) return { kind: "waiting", why: "a member has just gone" };
+  if (numbers.includes(undefined)) {
+    return { kind: "waiting", why: "a member has just gone", failed: true };
+  }
   const warnings: string[] = [];
   if (generations.some((generation) => generation !== generations[0])) {
     warnings.push(
@@ -161,12 +197,16 @@ async function lookAtBtrfs(
     kind: "waiting",
     why: `btrfs ${fsid}: ${count} (${paths.join(", ")})`,
     ...(degraded ? { soft: found } : {}),
+    // A member that could not be read is there.
+    ...(supers.length < members.length ? { failed: true } : {}),
   };
 }
 
 async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: World): Promise<Look> {
   const number = await deviceNumber(device.path, world);
-  if (number === undefined) return { kind: "waiting", why: `"${device.path}" has just gone` };
+  if (number === undefined) {
+    return { kind: "waiting", why: `"${device.path}" has just gone`, failed: true };
+  }
   const blkidType = device.tags["TYPE"];
   const fstype = mount.fstype ?? blkidType;
   if (fstype === undefined) {
@@ -256,7 +296,7 @@ async function lookByPath(
 }
 
 /** One look: what the source means now. Faults of blkid are reasons to wait, but for a missing blkid. */
-export async function look(
+async function look(
   mount: MountConfig,
   blkid: Blkid,
   world: World,
@@ -283,10 +323,31 @@ export async function look(
       : await lookByPath(spec.path, mount, blkid, world, signal);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    return { kind: "waiting", why: messageOf(error) };
+    return { kind: "waiting", why: messageOf(error), failed: true };
   }
 }
 
 function described(kind: FileFacts["kind"]): string {
   return kind === "other" ? "a special file" : `a ${kind}`;
+}
+
+/** One look, with what tells a disk from another one that takes its number before it is mounted. */
+export async function lookOnce(
+  mount: MountConfig,
+  blkid: Blkid,
+  world: World,
+  signal: AbortSignal,
+): Promise<Look> {
+  const before = blkid.program === "" ? new Map() : await readDiskSequences(world);
+  const result = await look(mount, blkid, world, signal);
+  const withSequences = (found: FoundSource): FoundSource => {
+    const known = found.majorMinors.filter((number) => before.has(number));
+    if (known.length === 0) return found;
+    return {
+      ...found,
+      diskSequences: new Map(known.map((number) => [number, before.get(number)])),
+    };
+  };
+  if (result.kind === "found") return { kind: "found", found: withSequences(result.found) };
+  return result.soft === undefined ? result : { ...result, soft: withSequences(result.soft) };
 }

@@ -11,7 +11,7 @@ import { blockFilesystems, describeMount, explainMount, type Explanation } from 
 import { kernelMessages } from "./kmsg.ts";
 import { errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
-import type { FoundSource } from "./look.ts";
+import { type FoundSource, readDiskSequence } from "./look.ts";
 import { formatFlags } from "./mount_options.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo } from "./mountinfo.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
@@ -152,6 +152,15 @@ export async function mountSource(
 ): Promise<Mounted> {
   const spec = mountSpec(mount, target, found);
   await makeTarget(target, world);
+  // A wait can be long: mount(2) would follow a symlink that came meanwhile, off the place that is locked.
+  const real = await world.files.realPath(target);
+  if (real !== target) {
+    throw new Failure(
+      "mount",
+      `Cannot mount ${describeMount(spec)}: "${target}" has become a symlink to "${real}"; ` +
+        "remove it, or set another MNT_TARGET",
+    );
+  }
   const before = mountAt(await readMounts(world), target);
   if (before !== undefined) {
     await refuseForeign(before, spec, found, world);
@@ -168,6 +177,8 @@ export async function mountSource(
       );
     }
     const info = mountAt(await readMounts(world), target);
+    const changed = await swapped(found, world);
+    if (changed !== undefined) throw new MountError(spec, 0, changed);
     if (info === undefined || !await isOfSource(info, found, world)) {
       throw new Failure(
         "mount",
@@ -191,9 +202,38 @@ export async function mountSource(
     return { info, found, mark, ours, rootFd: opened.fd, sync };
   } catch (error) {
     if ("fd" in opened) world.mounter.closeDirectory(opened.fd);
-    if (before === undefined) await world.mounter.unmount(target, { detach: true });
+    if (before === undefined) await undoMount(spec, found, world);
     throw error;
   }
+}
+
+/** Whether another disk took the number of one that was found, between blkid and mount(2). */
+async function swapped(found: FoundSource, world: World): Promise<Explanation | undefined> {
+  for (const [number, sequence] of found.diskSequences ?? []) {
+    if (await readDiskSequence(number, world) === sequence) continue;
+    return {
+      retry: true,
+      kind: "mount",
+      text: `Cannot serve "${found.source}": another disk was put in its place meanwhile`,
+    };
+  }
+  return undefined;
+}
+
+/** Takes down a mount that failed its proof; what somebody else mounted over it stays. */
+async function undoMount(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
+  const top = mountAt(await readMounts(world).catch(() => []), spec.target);
+  if (top !== undefined && await isOfSource(top, found, world)) {
+    await world.mounter.unmount(spec.target, { detach: true });
+    return;
+  }
+  world.log.error(
+    `Cannot unmount "${spec.target}" again: ${
+      top === undefined
+        ? "it is hidden"
+        : `"${top.mountSource}" (${top.fsType}) was mounted over it`
+    }; unmount "${spec.source}" by hand`,
+  );
 }
 
 async function makeTarget(target: string, world: World): Promise<void> {

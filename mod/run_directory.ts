@@ -3,21 +3,23 @@
  *
  * @module
  */
+import { Failure } from "./exit.ts";
 
 /**
  * The first directory of the usual ones that this process owns or can make: `/run` for root, else the
  * user's runtime directory, else `/tmp`. Made where it is missing, for this user alone.
+ *
+ * @throws {Failure} "configuration" where none of them is this user's.
  */
 export async function chooseRunDirectory(
   environment: Readonly<Record<string, string>>,
 ): Promise<string> {
   const uid = Deno.uid();
   const runtime = environment["XDG_RUNTIME_DIR"];
-  const last = `/tmp/restic-rest-server-${uid}`;
   const candidates = [
     ...(uid === 0 ? ["/run/restic-rest-server"] : []),
     ...(runtime ? [`${runtime}/restic-rest-server`] : []),
-    last,
+    `/tmp/restic-rest-server-${uid}`,
   ];
   for (const path of candidates) {
     try {
@@ -28,5 +30,9 @@ export async function chooseRunDirectory(
       // The next one.
     }
   }
-  return last;
+  throw new Failure(
+    "configuration",
+    `Cannot keep lock files: none of ${candidates.map((path) => `"${path}"`).join(", ")} ` +
+      "can be made or belongs to this user; set XDG_RUNTIME_DIR to a directory of this user",
+  );
 }

@@ -65,9 +65,12 @@ export async function findProgram(
       `Cannot run ${name} "${unusable.path}": ${unusable.fault}, or set ${variable}`,
     );
   }
+  const tried = candidates.map((path) => `"${path}"`).join(", ");
   throw new Failure(
     "not found",
-    `Cannot find ${name}: tried ${candidates.map((path) => `"${path}"`).join(", ")}; ` +
+    `Cannot find ${name}: ${
+      tried === "" ? `no PATH to look up "${wanted}" in` : `tried ${tried}`
+    }; ` +
       `install it, or set ${variable} to its path`,
   );
 }
@@ -114,6 +117,9 @@ export function startServer(program: string, args: readonly string[], world: Wor
 /** How long a signal of the process group can take to get here after it has ended rest-server. */
 const SAME_SIGNAL_MS = 200;
 
+/** A rest-server that not even SIGKILL ends is spoken of this often. */
+const SAY_EVERY_MS = 60_000;
+
 /** How a server is supervised. */
 export interface ServeOptions {
   /** Time between the stop signal and SIGKILL. */
@@ -153,6 +159,17 @@ export async function superviseServer(
       : `it did not stop within ${options.stopMs / 1000} s (MNT_STOP)`;
     log.warn(`killing rest-server (process ${server.pid}): ${why}`);
     send("SIGKILL");
+    for (let waited = 0; !ended.signal.aborted; waited += SAY_EVERY_MS) {
+      if (waited > 0) {
+        log.warn(
+          `rest-server (process ${server.pid}) has not ended ${
+            waited / 1000
+          } s after SIGKILL: it ` +
+            "hangs in the kernel, as on a disk that does not answer; waiting for it",
+        );
+      }
+      await clock.sleep(SAY_EVERY_MS, ended.signal);
+    }
   }
 
   function beginStop(signal: SignalName): void {

@@ -9,12 +9,30 @@ import { explainUnmount } from "./explain.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
-import { mountAt } from "./mountinfo.ts";
+import { mountHolding } from "./mountinfo.ts";
 import type { World } from "./world.ts";
 
 /** How long a busy mount is tried before it is detached. */
 const BUSY_LIMIT_MS = 5000;
 const BUSY_PAUSE_MS = 100;
+
+/** Where our own mount is by now: "on its target", "gone", or what keeps its path from leading to it. */
+async function placeOf({ info }: Mounted, world: World): Promise<string> {
+  const mounts = await readMounts(world).catch(() => [info]);
+  const own = mounts.find((mount) =>
+    // The ids of mounts are used again.
+    mount.mountId === info.mountId && mount.majorMinor === info.majorMinor &&
+    mount.mountSource === info.mountSource
+  );
+  if (own === undefined) return "gone";
+  if (own.mountPoint !== info.mountPoint) {
+    return `was moved to "${own.mountPoint}" and is left there`;
+  }
+  const holder = mountHolding(mounts, info.mountPoint);
+  return holder === own
+    ? "on its target"
+    : `is covered by another mount, of "${holder?.mountSource}"; both are left there`;
+}
 
 /**
  * Writes everything back and unmounts; after {@linkcode BUSY_LIMIT_MS} of EBUSY it only detaches.
@@ -33,22 +51,22 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   }
   mounter.closeDirectory(mounted.rootFd);
   if (!mounted.ours) {
-    log.info(`left "${target}" mounted, as it was found`);
+    log.info(`left "${target}" mounted: it was mounted before this program came`);
     return clean;
   }
-  const top = mountAt(await readMounts(world).catch(() => []), target);
-  if (top === undefined || top.mountId !== mounted.info.mountId) {
-    log.warn(
-      top === undefined
-        ? `"${target}" was unmounted by somebody else`
-        : `"${target}" is covered by another mount, of "${top.mountSource}"; both are left there`,
-    );
-    return top === undefined && clean;
-  }
-
   const giveUpMs = clock.now() + BUSY_LIMIT_MS;
   let said = false;
   for (;;) {
+    // Looked at anew each time: what somebody mounts over it meanwhile is not ours to unmount.
+    const place = await placeOf(mounted, world);
+    if (place !== "on its target") {
+      log.warn(
+        place === "gone"
+          ? `"${target}" was unmounted by somebody else`
+          : `Cannot unmount "${target}": it ${place}`,
+      );
+      return place === "gone" && clean;
+    }
     const call = mounter.unmount(target, { detach: false });
     const errno = await announced(`umount2(2) of "${target}"`, call, world);
     if (errno === 0) {

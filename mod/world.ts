@@ -85,7 +85,7 @@ export interface DeviceEvents {
 export interface Sockets {
   /** `null` where the address can be listened on, else why not. */
   tcpFault(host: string, port: number): Promise<"in use" | "other" | null>;
-  /** Whether somebody answers on a unix socket. */
+  /** Whether a program has a unix socket; one that is gone left it dead, which ECONNREFUSED alone says. */
   unixAnswers(path: string): Promise<boolean>;
 }
 

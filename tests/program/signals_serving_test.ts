@@ -179,3 +179,21 @@ testWithMount(
     ]);
   },
 );
+
+testWithMount("starting: SIGUSR1 at any moment ends nothing", async () => {
+  await using place = await fakePlace();
+  await using wrapper = place.start(tmpfsOn(place));
+  // From the moment on that it is taken care of; unshare(1) becomes the program by execve(2).
+  const isTaken = /^Sig(?:Cgt|Ign):\t[0-9a-f]*[2367abef][0-9a-f]{2}$/m;
+  // Without a pause: what has to be hit lasts for some milliseconds.
+  while (!isTaken.test(Deno.readTextFileSync(`/proc/${wrapper.pid}/status`)));
+  let ready = false;
+  const waiting = wrapper.outLine(/^ready$/).then(() => ready = true);
+  while (!ready) {
+    for (let i = 0; i < 1000; i++) Deno.kill(wrapper.pid, "SIGUSR1");
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await waiting;
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
+});

@@ -214,3 +214,22 @@ Deno.test("P7: a signal ends waitForSource() at once, also while blkid has not a
   abort.abort("SIGTERM");
   await assert.rejects(within(waiting, "end by a signal", 5000), (error) => error === "SIGTERM");
 });
+
+Deno.test("P7: waitForSource() asks a blkid that failed once more, though no disk comes or goes", async () => {
+  const disk = { stdout: '/dev/sda1: LABEL="a" TYPE="ext4"\n' };
+  const { calls, programs } = blkidOf({ code: 4, stderr: "out of memory" }, disk);
+  let nowMs = 0;
+  const world = worldOf({
+    root: true,
+    programs,
+    files: filesOf({ "/dev/sda1": DISK }),
+    clock: { now: () => nowMs, sleep: (ms) => Promise.resolve(void (nowMs += ms)) },
+    watchDevices: () => ({ next: (ms) => Promise.resolve((nowMs += ms, null)), close() {} }),
+    log: QUIET,
+  });
+  const mount = mountOf({ MNT_SOURCE: "LABEL=a" });
+  const { source } = await waitForSource(mount, BLKID, 60_000, world, new AbortController().signal);
+  assert.equal(source, "/dev/sda1");
+  assert.equal(calls.length, 2);
+  assert.ok(nowMs >= 5000, `${nowMs}`);
+});

@@ -237,3 +237,23 @@ Deno.test("watchDevices() only waits where there is nothing to watch, and ends b
   assert.equal(await within(next, "abort"), null);
   events.close();
 });
+
+Deno.test("sockets.unixAnswers() does not take a datagram socket, which nobody can connect to, for a dead one", async () => {
+  await using temp = await tempDirectory();
+  const path = `${temp.path}/log`;
+  const libc = Deno.dlopen("libc.so.6", {
+    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+  const [AF_UNIX, SOCK_DGRAM] = [1, 2];
+  const fd = libc.symbols.socket(AF_UNIX, SOCK_DGRAM, 0);
+  const address = new Uint8Array([AF_UNIX, 0, ...new TextEncoder().encode(path), 0]);
+  assert.equal(libc.symbols.bind(fd, address, address.length), 0);
+  try {
+    assert.equal(await sockets.unixAnswers(path), true);
+  } finally {
+    libc.symbols.close(fd);
+    libc.close();
+  }
+});

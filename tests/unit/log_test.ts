@@ -209,3 +209,16 @@ Deno.test("flush() leaves no line behind, at whatever moment it was said", async
     assert.deepEqual(sink.messages, ["load", "first", "second"], `${microtasks} microtasks`);
   }
 });
+
+Deno.test("a stderr that does not block and is full gets every line once it is read again", async () => {
+  const sink = new Sink();
+  let full = 3;
+  const log = createLog((bytes) => {
+    if (full-- > 0) return Promise.reject(new Deno.errors.WouldBlock("full"));
+    return sink.write(bytes);
+  }, clock);
+  log.info("first");
+  log.info("second");
+  await log.flush(FLUSH_MS);
+  assert.deepEqual(sink.messages, ["first", "second"]);
+});

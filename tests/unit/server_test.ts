@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
-import { Failure } from "../../mod/exit.ts";
-import { findBlkid, findProgram, findServer, startServer } from "../../mod/server.ts";
-import type { Programs } from "../../mod/world.ts";
+import { Failure, type ServerStatus } from "../../mod/exit.ts";
+import {
+  findBlkid,
+  findProgram,
+  findServer,
+  startServer,
+  superviseServer,
+} from "../../mod/server.ts";
+import { Signals } from "../../mod/signals.ts";
+import type { Clock, Programs } from "../../mod/world.ts";
 import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
 
 const PROGRAM = facts("file", { executable: true });
@@ -103,4 +110,31 @@ Deno.test("startServer() turns what the kernel says into a failure with a hint",
     assert.throws(() => start(error), { kind: "not executable", cause: error });
   }
   assert.throws(() => start("text"), (error) => error === "text");
+});
+
+Deno.test("P7: a rest-server that SIGKILL does not end is spoken of each minute", async () => {
+  const said: string[] = [];
+  const log = { info: () => {}, warn: (line: string) => said.push(line), error: () => {} };
+  const end = Promise.withResolvers<ServerStatus>();
+  let nowMs = 0;
+  const clock: Clock = {
+    now: () => nowMs,
+    sleep: (ms) => {
+      nowMs += ms;
+      if (nowMs > 200_000) end.resolve({ code: 137, signal: "SIGKILL" });
+      return new Promise((resolve) => setTimeout(resolve));
+    },
+  };
+  const signals = new Signals();
+  signals.take("SIGTERM", 0);
+  const server = { pid: 7, status: end.promise, kill: () => {} };
+  const options = { stopMs: 1000, usesHtpasswd: false };
+  await superviseServer(server, signals, options, worldOf({ log, clock }));
+  assert.deepEqual(
+    said.slice(1, 3).map((line) => /\(process 7\) has not ended (\d+) s/.exec(line)?.[1]),
+    [
+      "60",
+      "120",
+    ],
+  );
 });
