@@ -65,9 +65,7 @@ async function answerText(verb: Verb): Promise<string> {
   return `restic-rest-server ${version} (Deno ${Deno.version.deno})\n`;
 }
 
-async function main(signals: Signals, platform: Platform): Promise<number> {
-  const libc = openLibc();
-  listenForSignals(signals, libc);
+async function main(signals: Signals, platform: Platform, libc: Libc): Promise<number> {
   const environment = Deno.env.toObject();
   // Before anything can fail; a value that it does not take is reported below, as text.
   if (environment["MNT_LOG"] === "json") log.setFormat("json");
@@ -120,7 +118,7 @@ function explain(error: unknown, platform: Platform): number {
 
 async function exitWithCode(): Promise<number> {
   const signals = new Signals();
-  const platform: Platform = await edges.files.stat("/gokrazy/init") === null ? "host" : "gokrazy";
+  let platform: Platform = "host";
   let defect: number | undefined;
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -130,7 +128,11 @@ async function exitWithCode(): Promise<number> {
   });
   let code: number;
   try {
-    code = await main(signals, platform);
+    // First of all, and with no await before it: a signal of the first moment must not be missed.
+    const libc = openLibc();
+    listenForSignals(signals, libc);
+    if (await edges.files.stat("/gokrazy/init") !== null) platform = "gokrazy";
+    code = await main(signals, platform, libc);
   } catch (error) {
     code = explain(error, platform);
   }

@@ -26,8 +26,17 @@ for number in 1 2 3 10 12 14 15 16 24 25 26 27 29 30; do
 	# shellcheck disable=SC2064 # The number of now is meant.
 	trap "got $number" $number
 done
-# Open for writing, too, it never comes to its end: a wait that a signal interrupts.
+# A plain read can miss a signal that comes just before it blocks; wait cannot. What is waited for ends
+# with this shell, also by SIGKILL: the pipe that it reads then has no writer left.
 [ -p "$FAKE_DIR/wait" ] || /usr/bin/mkfifo "$FAKE_DIR/wait"
-exec 9<>"$FAKE_DIR/wait"
+exec 9<>"$FAKE_DIR/wait" 8<"$FAKE_DIR/wait"
+hold() {
+	exec 9>&- >/dev/null 2>&1
+	read -r _ <&8
+}
+hold &
 echo ready
-while :; do read -r _ <&9; done
+while :; do
+	wait $!
+	if ! kill -0 $! 2>/dev/null; then hold & fi
+done

@@ -8,10 +8,17 @@
 export const LIMIT_MS = 60_000;
 
 /** Fails with `what` unless the promise ends within the limit. */
-export async function within<T>(promise: Promise<T>, what: string, limitMs = LIMIT_MS): Promise<T> {
+export async function within<T>(
+  promise: Promise<T>,
+  what: string | (() => string),
+  limitMs = LIMIT_MS,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${limitMs} ms: ${what}`)), limitMs);
+    timer = setTimeout(() => {
+      const missing = typeof what === "string" ? what : what();
+      reject(new Error(`not within ${limitMs} ms: ${missing}`));
+    }, limitMs);
   });
   try {
     return await Promise.race([promise, limit]);

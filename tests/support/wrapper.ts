@@ -124,8 +124,8 @@ export class Wrapper implements AsyncDisposable {
 
   /** Waits for the end; gives the exit code. */
   async code(): Promise<number> {
-    return (await within(this.status, `end of process ${this.pid}:\n${this.errLines.join("\n")}`))
-      .code;
+    const missing = () => `end of process ${this.pid}:\n${this.errLines.join("\n")}`;
+    return (await within(this.status, missing)).code;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
