@@ -1,10 +1,12 @@
 /**
- * Calls that can block for minutes in the kernel.
+ * Waits that say what they wait for, and calls that can block for minutes in the kernel.
  *
  * @module
  */
 import type { World } from "./world.ts";
 
+/** A wait says at least this often what it waits for. */
+export const SAY_EVERY_MS = 60_000;
 /** How often a blocked call is said. */
 export const ANNOUNCE_EVERY_MS = 10_000;
 

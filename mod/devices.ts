@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { SAY_EVERY_MS } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { Failure } from "./exit.ts";
 import { type Blkid, type FoundSource, lookOnce, readDiskSequences } from "./look.ts";
@@ -21,15 +22,13 @@ const SETTLE_MS = 50;
 /** A list that never comes to rest is looked at all the same. */
 const SETTLE_ROUNDS = 50;
 /** How long a degraded btrfs waits for its other members. */
-export const DEGRADED_WAIT_MS = 60_000;
-/** A wait says at least this often what it waits for. */
-export const SAY_EVERY_MS = 60_000;
+const DEGRADED_WAIT_MS = 60_000;
 
 /** What tells that something about the disks has changed, without touching one. */
 async function fingerprint(spec: SourceSpec, world: World): Promise<string> {
   const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
   // Two disks of one size that are exchanged quickly leave the list as it was.
-  const sequences = [...await readDiskSequences(world)].join(" ");
+  const sequences = [...await readDiskSequences(partitions, world)].join(" ");
   const seen = `${partitions}\n${sequences}`;
   if (spec.kind !== "path") return seen;
   const facts = await world.files.stat(spec.path).catch(() => null);

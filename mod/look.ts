@@ -46,9 +46,11 @@ export async function readDiskSequence(number: string, world: World): Promise<st
   return text?.trim() ?? "";
 }
 
-/** {@linkcode readDiskSequence} of every device of `/proc/partitions`. */
-export async function readDiskSequences(world: World): Promise<Map<string, string>> {
-  const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
+/** {@linkcode readDiskSequence} of every device in the text of `/proc/partitions`. */
+export async function readDiskSequences(
+  partitions: string,
+  world: World,
+): Promise<Map<string, string>> {
   const numbers = [...partitions.matchAll(/^ *(\d+) +(\d+) /gm)].map(([, a, b]) => `${a}:${b}`);
   return new Map(
     await Promise.all(
@@ -338,14 +340,17 @@ export async function lookOnce(
   world: World,
   signal: AbortSignal,
 ): Promise<Look> {
-  const before = blkid.program === "" ? new Map() : await readDiskSequences(world);
+  const partitions = blkid.program === ""
+    ? ""
+    : await readTextIfAny("/proc/partitions", world.files) ?? "";
+  const before = await readDiskSequences(partitions, world);
   const result = await look(mount, blkid, world, signal);
   const withSequences = (found: FoundSource): FoundSource => {
     const known = found.majorMinors.filter((number) => before.has(number));
     if (known.length === 0) return found;
     return {
       ...found,
-      diskSequences: new Map(known.map((number) => [number, before.get(number)])),
+      diskSequences: new Map(known.map((number) => [number, before.get(number)!])),
     };
   };
   if (result.kind === "found") return { kind: "found", found: withSequences(result.found) };

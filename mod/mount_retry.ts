@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { SAY_EVERY_MS } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
-import { SAY_EVERY_MS, waitForSource } from "./devices.ts";
+import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
 import type { TargetLock } from "./lock.ts";
 import type { Blkid } from "./look.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SAY_EVERY_MS } from "./announce.ts";
 import { type Ending, Failure, judgeServer } from "./exit.ts";
 import type { SignalName } from "./linux.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
@@ -116,9 +117,6 @@ export function startServer(program: string, args: readonly string[], world: Wor
 
 /** How long a signal of the process group can take to get here after it has ended rest-server. */
 const SAME_SIGNAL_MS = 200;
-
-/** A rest-server that not even SIGKILL ends is spoken of this often. */
-const SAY_EVERY_MS = 60_000;
 
 /** How a server is supervised. */
 export interface ServeOptions {
