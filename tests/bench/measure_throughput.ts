@@ -5,10 +5,12 @@
  */
 import {
   type Command,
+  cpuTicks,
   ownCommand,
   runTool,
   type Setting,
   startCommands,
+  TICKS_PER_SECOND,
   withListening,
 } from "./measure_start.ts";
 
@@ -41,41 +43,54 @@ async function restic(setting: Setting, url: string, ...args: string[]): Promise
   return performance.now() - beginMs;
 }
 
-interface Flow {
-  readonly backup: { own: number[]; bare: number[] };
-  readonly restore: { own: number[]; bare: number[] };
+/** Milliseconds of each round. `again` is the bare server once more: what it differs by is noise. */
+export interface Rounds {
+  readonly bare: number[];
+  readonly own: number[];
+  readonly again: number[];
 }
 
-/** Milliseconds of each, interleaved; every round has a repository of its own. */
+interface Flow {
+  readonly backup: Rounds;
+  readonly restore: Rounds;
+  /** Processor time of the wrapper alone, from listening to the end of the restore. */
+  readonly ownCpuMs: number[];
+}
+
+const newRounds = (): Rounds => ({ bare: [], own: [], again: [] });
+
+/** Interleaved; every round has a repository of its own. */
 export async function measureThroughput(setting: Setting, rounds: number): Promise<Flow> {
   const data = `${setting.directory}/data`;
+  const restored = `${setting.directory}/restored`;
   await makeData(data);
-  const flow: Flow = { backup: { own: [], bare: [] }, restore: { own: [], bare: [] } };
+  const flow: Flow = { backup: newRounds(), restore: newRounds(), ownCpuMs: [] };
   const bare = startCommands(setting).get("bare")!;
+  const order: [keyof Rounds, Command][] = [
+    ["bare", bare],
+    ["own", ownCommand(setting)],
+    ["again", bare],
+  ];
   for (let round = 0; round < rounds; round++) {
-    const pair: ["own" | "bare", Command][] = [["bare", bare], ["own", ownCommand(setting)]];
-    // Who goes first changes: a disk that fills up is slower for the second one.
-    for (const [name, command] of round % 2 === 0 ? pair : pair.toReversed()) {
-      const restored = `${setting.directory}/restored`;
-      const { backupMs, restoreMs } = await withListening(setting, command, async ({ url }) => {
+    for (const [name, command] of order) {
+      await withListening(setting, command, async ({ url, child }) => {
         const repository = `${url}bench`;
+        const ticks = await cpuTicks(child.pid);
         await restic(setting, repository, "init");
-        const backupMs = await restic(setting, repository, "backup", data);
-        const restoreMs = await restic(
-          setting,
-          repository,
-          "restore",
-          "latest",
-          "--target",
-          restored,
-        );
+        flow.backup[name].push(await restic(setting, repository, "backup", data));
+        const restore = ["restore", "latest", "--target", restored];
+        flow.restore[name].push(await restic(setting, repository, ...restore));
+        if (name === "own") {
+          flow.ownCpuMs.push((await cpuTicks(child.pid) - ticks) * 1000 / TICKS_PER_SECOND);
+        }
         await Deno.remove(`${setting.target}/restic/bench`, { recursive: true });
-        return { backupMs, restoreMs };
       });
-      flow.backup[name].push(backupMs);
-      flow.restore[name].push(restoreMs);
       await Deno.remove(restored, { recursive: true });
+      // What one leaves to be written must not be the next one's load.
+      await runTool("sync");
     }
+    // Who goes first changes: a machine that drifts must not favour one.
+    order.push(order.shift()!);
   }
   return flow;
 }
