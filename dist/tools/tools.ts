@@ -5,6 +5,7 @@
  * @module
  */
 import { CommandError, findProgram, programCandidates, runCommand } from "./command.ts";
+import { lockFolder } from "./lock_folder.ts";
 
 /** What is needed of each tool: its Go package, and how long a build took on 2 cores. */
 const TOOLS = {
@@ -120,18 +121,6 @@ async function findGo(goMod: string, folder: string, cannot: (why: string) => To
   return { go, version: version.join(".") };
 }
 
-/** Holds the cache folder for one builder at a time, so that two at once do not both build. */
-async function lockFolder(folder: string, progress: Progress, signal?: AbortSignal) {
-  const file = await Deno.open(`${folder}/lock`, { create: true, write: true });
-  for (let waiting = false; !(await file.tryLock(true)); waiting = true) {
-    if (!waiting) progress("another run builds the tools; waiting for it");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    if (signal?.aborted) file.close();
-    signal?.throwIfAborted();
-  }
-  return file;
-}
-
 /** Builds a tool under a temporary name and renames it, so that a half-written one is never found. */
 async function build(name: ToolName, target: string, progress: Progress, signal?: AbortSignal) {
   const folder = import.meta.dirname!;
@@ -179,7 +168,7 @@ async function fromCache(name: ToolName, progress: Progress, signal?: AbortSigna
   };
   if (await kept()) return path;
   await Deno.mkdir(folder, { recursive: true });
-  using _lock = await lockFolder(folder, progress, signal);
+  using _lock = await lockFolder(folder, "the tools", progress, signal);
   if (await kept()) return path;
   for await (const { name: file } of Deno.readDir(folder)) {
     // What a killed build left: with the lock held, nobody else writes here.
