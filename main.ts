@@ -8,6 +8,8 @@
 import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
 import { type Libc, openLibc } from "./ffi/libc.ts";
 import { releaseCode } from "./ffi/memory.ts";
+import { launch } from "./ffi/launch.ts";
+import { libcLauncher, type SelfCommand } from "./ffi/launcher.ts";
 import { libcMounter } from "./ffi/mount.ts";
 import { dropSignal, ignoreSignal } from "./ffi/signals.ts";
 import { answer } from "./mod/answer.ts";
@@ -17,6 +19,7 @@ import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
 import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
 import { helpText, parseVerb, type Verb } from "./mod/help.ts";
+import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
 import { run } from "./mod/run.ts";
@@ -42,7 +45,22 @@ function listenForSignals(signals: Signals, libc: Libc): void {
   if (ignored !== undefined) ignoreSignal(libc, ignored);
 }
 
-function makeWorld(platform: Platform, runDirectory: string, libc: Libc): World {
+/** How the launcher is started: this very program, with the variables that Deno had when it started. */
+function selfCommand(environment: Readonly<Record<string, string>>): SelfCommand {
+  const script = ["run", "--quiet", "--allow-all", "--no-code-cache", import.meta.filename!];
+  const deno = Object.entries(environment).filter(([name]) => name.startsWith("DENO_"));
+  return {
+    command: [Deno.execPath(), ...Deno.build.standalone ? [] : script],
+    variables: Object.fromEntries(deno),
+  };
+}
+
+function makeWorld(
+  platform: Platform,
+  runDirectory: string,
+  self: SelfCommand,
+  libc: Libc,
+): World {
   return {
     platform,
     root: Deno.uid() === 0,
@@ -52,6 +70,7 @@ function makeWorld(platform: Platform, runDirectory: string, libc: Libc): World 
     socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
     log,
     ...edges,
+    launcher: libcLauncher(libc, edges.programs, self),
     mounter: libcMounter(libc),
     locks: libcFileLocks(libc),
     openKernelLog: () => openKernelLog(libc),
@@ -94,7 +113,7 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   log.setFormat(config.log);
   const keepsNotes = config.mount !== null || platform === "gokrazy";
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
-  const world = makeWorld(platform, runDirectory, libc);
+  const world = makeWorld(platform, runDirectory, selfCommand(environment), libc);
   if (verb !== undefined) {
     return await answer(await answerText(verb), config.server, args, signals, world);
   }
@@ -140,4 +159,10 @@ async function exitWithCode(): Promise<number> {
   return defect ?? code;
 }
 
-if (import.meta.main) Deno.exit(await exitWithCode());
+/** This program is the wrapper, unless the wrapper has started it to become rest-server. */
+async function inItsRole(): Promise<number> {
+  const plan = Deno.env.get(LAUNCH_VARIABLE);
+  return plan === undefined ? await exitWithCode() : launch(plan, Deno.args);
+}
+
+if (import.meta.main) Deno.exit(await inItsRole());

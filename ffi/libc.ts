@@ -32,6 +32,14 @@ const SYMBOLS = {
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // int syncfs(int fd);
   syncfsAside: { name: "syncfs", parameters: ["i32"], result: "i32", nonblocking: true },
+  // int pipe2(int pipefd[2], int flags);
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  readAside: {
+    name: "read",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+  },
   // int flock(int fd, int operation);
   flock: { parameters: ["i32", "i32"], result: "i32" },
   // int fcntl(int fd, int cmd, ...);
@@ -48,8 +56,57 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
-/** The functions of libc that this program calls. */
+/** The functions that the launcher calls, just before it becomes rest-server. */
+const LAUNCHER_SYMBOLS = {
+  open: SYMBOLS.open,
+  close: SYMBOLS.close,
+  fcntl: SYMBOLS.fcntl,
+  signal: SYMBOLS.signal,
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int access(const char *pathname, int mode);
+  access: { parameters: ["buffer", "i32"], result: "i32" },
+  // int setgroups(size_t size, const gid_t *list);
+  setgroups: { parameters: ["usize", "buffer"], result: "i32" },
+  // int setresgid(gid_t rgid, gid_t egid, gid_t sgid);
+  setresgid: { parameters: ["u32", "u32", "u32"], result: "i32" },
+  // int setresuid(uid_t ruid, uid_t euid, uid_t suid);
+  setresuid: { parameters: ["u32", "u32", "u32"], result: "i32" },
+  // int capset(cap_user_header_t hdrp, const cap_user_data_t datap);
+  capset: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int prctl(int op, unsigned long arg2, unsigned long arg3, unsigned long arg4, unsigned long arg5);
+  prctl: { parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
+  // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);
+  sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // pid_t getppid(void);
+  getppid: { parameters: [], result: "i32" },
+  // int execv(const char *path, char *const argv[]);
+  execv: { parameters: ["buffer", "buffer"], result: "i32" },
+  // long syscall(SYS_landlock_create_ruleset, const struct landlock_ruleset_attr *attr, size_t size, __u32 flags);
+  landlockCreateRuleset: {
+    name: "syscall",
+    parameters: ["isize", "buffer", "usize", "u32"],
+    result: "isize",
+  },
+  // long syscall(SYS_landlock_add_rule, int ruleset_fd, enum landlock_rule_type, const void *attr, __u32 flags);
+  landlockAddRule: {
+    name: "syscall",
+    parameters: ["isize", "i32", "i32", "buffer", "u32"],
+    result: "isize",
+  },
+  // long syscall(SYS_landlock_restrict_self, int ruleset_fd, __u32 flags);
+  landlockRestrictSelf: {
+    name: "syscall",
+    parameters: ["isize", "i32", "u32"],
+    result: "isize",
+  },
+  __errno_location: SYMBOLS.__errno_location,
+} as const;
+
+/** The functions of libc that the wrapper calls. */
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+/** The functions of libc that the launcher calls. */
+export type LauncherLibc = Deno.DynamicLibrary<typeof LAUNCHER_SYMBOLS>["symbols"];
 
 /**
  * Opens glibc, see dlopen(3).
@@ -60,8 +117,13 @@ export function openLibc(): Libc {
   return Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
 
+/** Opens glibc for the launcher. */
+export function openLauncherLibc(): LauncherLibc {
+  return Deno.dlopen("libc.so.6", LAUNCHER_SYMBOLS).symbols;
+}
+
 /** errno of this thread's last failed call, see errno(3). */
-export function readErrno(libc: Libc): number {
+export function readErrno(libc: Pick<Libc, "__errno_location">): number {
   return new Deno.UnsafePointerView(libc.__errno_location()!).getInt32();
 }
 

@@ -3,13 +3,28 @@
  *
  * @module
  */
-import { exitCode, messageOf } from "./exit.ts";
-import { findServer, startServer, superviseServer } from "./server.ts";
+import { exitCode, Failure, messageOf } from "./exit.ts";
+import { findServer, superviseServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
-import type { World } from "./world.ts";
+import type { ServerProcess, World } from "./world.ts";
 
 /** rest-server answers at once; one that does not is not waited for long. */
 const STOP_MS = 5000;
+
+/** Without the launcher, for nothing is served: no mount, no sandbox, no user. */
+function startAnswering(program: string, args: readonly string[], world: World): ServerProcess {
+  try {
+    return world.programs.start(program, args);
+  } catch (error) {
+    const kind = error instanceof Deno.errors.NotFound ? "not found" : "not executable";
+    throw new Failure(
+      kind,
+      `Cannot run rest-server "${program}": ${messageOf(error)}; is it built for this machine? ` +
+        "MNT_SERVER names another one",
+      { cause: error },
+    );
+  }
+}
 
 /**
  * Writes our answer to stdout, then lets rest-server add its own; gives the exit code.
@@ -33,7 +48,7 @@ export async function answer(
     world.log.error(`Cannot write to stdout: ${messageOf(error)}`);
     return 1;
   }
-  const server = startServer(await findServer(given, world), args, world);
+  const server = startAnswering(await findServer(given, world), args, world);
   const options = { stopMs: STOP_MS, usesHtpasswd: false };
   return exitCode(await superviseServer(server, signals, options, world), world.platform);
 }

@@ -129,13 +129,16 @@ export const CONFIG = {
   MNT_USER: define({
     fallback: "-",
     takes: "uid:gid, both numbers, such as 1000:1000",
-    meaning: "reserved: the user that rest-server runs as; checked, without effect in this version",
+    meaning:
+      "the user that rest-server runs as; on vfat and exfat `uid=`, `gid=` and `umask=` join the data " +
+      "unless given",
     parse: parseUser,
   }),
   MNT_SANDBOX: define({
     fallback: "on",
     takes: "on or off",
-    meaning: "reserved: a sandbox around rest-server; checked, without effect in this version",
+    meaning:
+      "a Landlock sandbox around rest-server: it can write only below the mounted directory; `off`: none",
     parse: parseWord("on", "off"),
   }),
   MNT_SERVER: define({
@@ -181,6 +184,8 @@ export interface MountConfig {
   readonly data: string;
   /** rest-server's `--path`, absolute; it lies below the target as text. */
   readonly path: string;
+  /** Whose the files are on a file system that keeps no owners; `null`: the program's own user. */
+  readonly user: { readonly uid: number; readonly gid: number } | null;
 }
 
 export interface Config {
@@ -190,7 +195,7 @@ export interface Config {
   readonly waitMs: number | null;
   readonly stopMs: number;
   readonly watchMs: number;
-  readonly user: { readonly uid: number; readonly gid: number } | null;
+  readonly user: MountConfig["user"];
   readonly sandbox: boolean;
   readonly server: string | null;
   readonly blkid: string | null;
@@ -327,12 +332,6 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
       }
     }
   }
-  if (user !== null) {
-    warnings.push(
-      "MNT_USER has no effect in this version: rest-server runs as the user of this program",
-    );
-  }
-
   const joined = [options?.data ?? "", data].filter((part) => part !== "").join(",");
   const joinedBytes = new TextEncoder().encode(joined).length;
   if (joinedBytes > DATA_MAX_BYTES && new TextEncoder().encode(data).length <= DATA_MAX_BYTES) {
@@ -374,6 +373,7 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
         flags: options!.flags,
         data: joined,
         path: path!,
+        user,
       }
       : null,
     waitMs,

@@ -138,9 +138,10 @@ export const programs: Programs = {
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, signal, stdout: text(stdout), stderr: text(stderr) };
   },
-  start(program, args) {
+  start(program, args, variables = {}) {
     const child = new Deno.Command(program, {
       args: [...args],
+      env: { ...variables },
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",

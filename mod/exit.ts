@@ -29,7 +29,11 @@ export interface ExitRow extends Readonly<Record<Platform, number>> {
 export const EXIT: Readonly<Record<FailureKind, ExitRow>> = {
   "configuration": { host: 78, gokrazy: 125, when: "configuration that can never work" },
   "locked": { host: 75, gokrazy: 75, when: "another live wrapper holds the target" },
-  "busy": { host: 75, gokrazy: 75, when: "the address of `--listen` is in use" },
+  "busy": {
+    host: 75,
+    gokrazy: 75,
+    when: "the address of `--listen` is in use, or no process can be started now",
+  },
   "not executable": { host: 126, gokrazy: 125, when: "rest-server cannot be executed" },
   "not found": { host: 127, gokrazy: 125, when: "rest-server was not found" },
   "not permitted": { host: 77, gokrazy: 125, when: "not permitted to mount" },

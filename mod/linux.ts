@@ -29,10 +29,13 @@ export const UMOUNT_NOFOLLOW = 0x8;
 
 /** Flags of open(2), from `include/uapi/asm-generic/fcntl.h`; these are the same on x86-64. */
 export const O_RDONLY = 0x0;
+export const O_WRONLY = 0x1;
 export const O_RDWR = 0x2;
 export const O_CREAT = 0x40;
+export const O_APPEND = 0x400;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
+export const O_PATH = 0x200000;
 
 /** O_DIRECTORY has another value on arm64: `arch/arm64/include/uapi/asm/fcntl.h`. */
 export const O_DIRECTORY = { x86_64: 0x10000, aarch64: 0x4000 } as const;
@@ -55,8 +58,30 @@ export const MADV_DONTNEED = 4;
 /** lseek(2), from `include/uapi/linux/fs.h`. */
 export const SEEK_END = 2;
 
-/** Handler of signal(2), from `include/uapi/asm-generic/signal-defs.h`. */
+/** Handlers of signal(2) and the way of sigprocmask(2), from `include/uapi/asm-generic/signal-defs.h`. */
+export const SIG_DFL = 0n;
 export const SIG_IGN = 1n;
+export const SIG_SETMASK = 2;
+
+/** Modes of access(2), from `include/uapi/linux/fcntl.h` and unistd.h. */
+export const W_OK = 2;
+export const R_OK = 4;
+
+/** Options of prctl(2), from `include/uapi/linux/prctl.h`. */
+export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_KEEPCAPS = 8;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_RAISE = 2;
+
+/** capset(2), from `include/uapi/linux/capability.h`. */
+export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+export const CAP_NET_BIND_SERVICE = 10;
+
+/** System calls without a function in glibc; the same numbers on x86-64 and arm64 (`asm/unistd.h`). */
+export const SYS_LANDLOCK_CREATE_RULESET = 444;
+export const SYS_LANDLOCK_ADD_RULE = 445;
+export const SYS_LANDLOCK_RESTRICT_SELF = 446;
 
 /** The handle of dlsym(3) that stands for all libraries of the process, from glibc's `dlfcn.h`. */
 export const RTLD_DEFAULT = null;

@@ -5,14 +5,15 @@
  */
 import { checkServer } from "./check.ts";
 import type { MountConfig } from "./config.ts";
-import type { Ending } from "./exit.ts";
+import { type Ending, Failure } from "./exit.ts";
+import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
 import { markProcess, type TargetLock } from "./lock.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { startServer, superviseServer } from "./server.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
-import type { ServerProcess, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** gokrazy kills everything 100 s after SIGTERM; this leaves time to unmount. */
 const GOKRAZY_STOP_MAX_MS = 80_000;
@@ -40,60 +41,104 @@ export async function serveMounted(
   const serverArgs = parseServerArgs(args);
   await requireOnMount(mount.path, mounted, world);
   await checkServer(serverArgs, mount.path, directory, world);
+  const plan = await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
   signals.stopping.throwIfAborted();
 
-  let server: ServerProcess;
+  let server: LaunchedServer;
   world.locks.inherit(lock.fd, true);
   try {
-    server = startServer(program, args, world);
+    server = startServer(plan, args, mounted.rootFd, world);
   } finally {
     world.locks.inherit(lock.fd, false);
   }
+  return await superviseLaunched(run, serverArgs, server, {
+    beside: (ended) => [
+      noteServer(server, mounted, lock, world),
+      syncWhenWritten(mounted, world, ended),
+      releaseWhenQuiet(world, ended),
+    ],
+    onStop: () => mounted.sync(),
+  });
+}
 
+/** Serves without a mount: rest-server as it always was, with the signals and exit codes of this program. */
+export async function serve(run: Run, program: string): Promise<Served> {
+  const { args, config, directory, signals, world } = run;
+  signals.stopping.throwIfAborted();
+  world.log.info(
+    "no mount is configured (MNT_SOURCE, MNT_TARGET): running rest-server without one",
+  );
+  const serverArgs = parseServerArgs(args);
+  const plan = await planLaunch(program, config, serverArgs, null, directory, world);
+  const server = startServer(plan, args, null, world);
+  return await superviseLaunched(run, serverArgs, server, { beside: () => [] });
+}
+
+/** What is done while rest-server lives, until `ended` is aborted. */
+interface Beside {
+  readonly beside: (ended: AbortSignal) => Promise<unknown>[];
+  /** Called once, when a stop begins. */
+  readonly onStop?: () => Promise<unknown>;
+}
+
+/**
+ * Supervises a server from its launcher on.
+ *
+ * @throws {Failure} where the launcher says why it did not start rest-server.
+ */
+async function superviseLaunched(
+  run: Run,
+  serverArgs: ServerArgs,
+  server: LaunchedServer,
+  { beside, onStop }: Beside,
+): Promise<Served> {
+  const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
-  const beside: Promise<unknown>[] = [
-    noteServer(server.pid, mounted, lock, world),
-    syncWhenWritten(mounted, world, done.signal),
-    releaseWhenQuiet(world, done.signal),
-  ];
-  const result = await superviseServer(server, signals, {
+  const work = beside(done.signal);
+  const launched = sayWarnings(server, world);
+  const options = {
     ...serveOptions(run, serverArgs),
-    onStop: () => beside.push(mounted.sync()),
-  }, world);
+    onStop: () => {
+      if (onStop !== undefined) work.push(onStop());
+    },
+  };
+  const ending = await superviseServer(server, signals, options, world);
   done.abort();
-  await Promise.all(beside);
-  sayEnd(result, world);
-  return { ending: result, livedMs: world.clock.now() - startedMs };
+  await Promise.all(work);
+  const { executed, failure } = await launched;
+  if (failure !== null) throw new Failure(failure.kind, failure.message);
+  if (!executed && ending.kind === "exited") {
+    throw new Failure(
+      "defect",
+      `Cannot start rest-server: its launcher ended with exit code ${ending.code} before it could; ` +
+        "its own lines above say why",
+    );
+  }
+  sayEnd(ending, world);
+  return { ending, livedMs: world.clock.now() - startedMs };
+}
+
+async function sayWarnings({ launched }: LaunchedServer, { log }: World): Promise<LaunchReport> {
+  const report = await launched;
+  for (const warning of report.warnings) log.warn(warning);
+  return report;
 }
 
 /** Writes into the lock file which rest-server serves, for whoever comes after a kill. */
-async function noteServer(pid: number, mounted: Mounted, lock: TargetLock, world: World) {
+async function noteServer(
+  { pid, launched }: LaunchedServer,
+  mounted: Mounted,
+  lock: TargetLock,
+  world: World,
+) {
+  await launched;
   const server = await markProcess(pid, world);
   const record = {
     ...(server === undefined ? {} : { server }),
     ...(mounted.ours ? { mount: mounted.mark } : {}),
   };
   await lock.write(record);
-}
-
-/** Serves without a mount: rest-server as it always was, with the signals and exit codes of this program. */
-export async function serve(run: Run, program: string): Promise<Served> {
-  const { args, signals, world } = run;
-  signals.stopping.throwIfAborted();
-  world.log.info(
-    "no mount is configured (MNT_SOURCE, MNT_TARGET): running rest-server without one",
-  );
-  const startedMs = world.clock.now();
-  const server = startServer(program, args, world);
-  const result = await superviseServer(
-    server,
-    signals,
-    serveOptions(run, parseServerArgs(args)),
-    world,
-  );
-  sayEnd(result, world);
-  return { ending: result, livedMs: world.clock.now() - startedMs };
 }
 
 function serveOptions({ config, world }: Run, args: ServerArgs) {

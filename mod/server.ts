@@ -4,7 +4,8 @@
  * @module
  */
 import { SAY_EVERY_MS } from "./announce.ts";
-import { type Ending, Failure, judgeServer } from "./exit.ts";
+import { type Ending, Failure, judgeServer, messageOf } from "./exit.ts";
+import type { LaunchedServer, LaunchPlan } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
@@ -96,20 +97,23 @@ export async function findBlkid(given: string | null, world: World): Promise<str
 }
 
 /**
- * Starts rest-server.
+ * Starts rest-server by way of the launcher.
  *
- * @throws {Failure} "not found" or "not executable" with the kernel's words.
+ * @throws {Failure} "busy" where no process can be started now.
  */
-export function startServer(program: string, args: readonly string[], world: World): ServerProcess {
+export function startServer(
+  plan: LaunchPlan,
+  args: readonly string[],
+  rootFd: number | null,
+  world: World,
+): LaunchedServer {
   try {
-    return world.programs.start(program, args);
+    return world.launcher.start(plan, args, rootFd);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const kind = error instanceof Deno.errors.NotFound ? "not found" : "not executable";
     throw new Failure(
-      kind,
-      `Cannot run rest-server "${program}": ${error.message}; is it built for this machine? ` +
-        "MNT_SERVER names another one",
+      "busy",
+      `Cannot start a process for rest-server: ${messageOf(error)}; ` +
+        "see the limits on processes, descriptors and memory",
       { cause: error },
     );
   }
@@ -133,7 +137,7 @@ export interface ServeOptions {
  * `stopMs`, then SIGKILL; a second SIGINT cuts the wait.
  */
 export async function superviseServer(
-  server: ServerProcess,
+  server: ServerProcess & Partial<Pick<LaunchedServer, "launched">>,
   signals: Signals,
   options: ServeOptions,
   world: World,
@@ -146,6 +150,12 @@ export async function superviseServer(
   function send(signal: SignalName): void {
     sent.add(signal);
     server.kill(signal);
+  }
+
+  /** The launcher would die of it: it is kept until rest-server is what runs. */
+  async function pass(signal: SignalName): Promise<void> {
+    await server.launched;
+    send(signal);
   }
 
   /** SIGKILL once the time is over, however it gets over. */
@@ -181,7 +191,7 @@ export async function superviseServer(
   function take(signal: SignalName): void {
     const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
     if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass" || (action === "reload" && options.usesHtpasswd)) send(signal);
+    else if (action === "pass" || (action === "reload" && options.usesHtpasswd)) pass(signal);
   }
 
   const unlisten = signals.listen(take);

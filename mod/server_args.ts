@@ -45,6 +45,9 @@ export interface ServerArgs {
   readonly tls: boolean;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
+  /** The file of `--log`; undefined for stdout, too. */
+  readonly log: string | undefined;
+  readonly cpuProfile: string | undefined;
 }
 
 /** What Go's strconv.ParseBool takes for true. */
@@ -97,6 +100,8 @@ export function parseServerArgs(args: readonly string[]): ServerArgs {
     tls: on("tls"),
     tlsCert: text("tls-cert"),
     tlsKey: text("tls-key"),
+    log: text("log") === "-" ? undefined : text("log"),
+    cpuProfile: text("cpu-profile"),
   };
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Platform, ServerStatus } from "./exit.ts";
+import type { Launcher } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
 import type { FileLocks } from "./lock.ts";
 import type { Log } from "./log.ts";
@@ -67,8 +68,12 @@ export interface Programs {
     limitMs: number,
     stop: AbortSignal,
   ): Promise<ProgramOutput>;
-  /** Starts rest-server with this process's stdin, stdout, stderr, environment and open descriptors. */
-  start(program: string, args: readonly string[]): ServerProcess;
+  /** Starts a program with this process's stdin, stdout, stderr, environment and open descriptors. */
+  start(
+    program: string,
+    args: readonly string[],
+    variables?: Readonly<Record<string, string>>,
+  ): ServerProcess;
 }
 
 /** Events of a directory of device nodes. */
@@ -104,6 +109,7 @@ export interface World {
   readonly clock: Clock;
   readonly files: Files;
   readonly programs: Programs;
+  readonly launcher: Launcher;
   readonly sockets: Sockets;
   watchDevices(): DeviceEvents;
   readonly mounter: Mounter;

@@ -39,8 +39,14 @@ export interface Place extends AsyncDisposable {
 export async function fakePlace(): Promise<Place> {
   const directory = await tempDirectory();
   const { path } = directory;
-  // A namespace of a user's own has a root that may not write to /run.
-  const env = { MNT_SERVER: FAKE_SERVER, FAKE_DIR: path, XDG_RUNTIME_DIR: path };
+  const env = {
+    MNT_SERVER: FAKE_SERVER,
+    FAKE_DIR: path,
+    // The fake writes its notes beside the mount.
+    MNT_SANDBOX: "off",
+    // A namespace of a user's own has a root that may not write to /run.
+    XDG_RUNTIME_DIR: path,
+  };
   const pairs = (text: string, separator: string) =>
     text.split("\n").filter((line) => line !== "").map((line) => {
       const end = line.indexOf(separator);

@@ -283,11 +283,17 @@ export class FakeWorld {
         output: () =>
           Promise.resolve({ code: 0, signal: null, stdout: blkidText() || "\n", stderr: "" }),
         start: () => {
+          throw new Error("rest-server is started by the launcher alone");
+        },
+      },
+      launcher: {
+        start: () => {
           const server = this.#startServer();
           return {
             pid: server.pid,
             status: this.#statuses.get(server.pid)!,
             kill: (signal) => this.#kill(server, signal),
+            launched: Promise.resolve({ warnings: [], failure: null, executed: true }),
           };
         },
       },

@@ -121,9 +121,3 @@ Deno.test("a source that is no device cannot have MNT_FSTYPE=auto", () => {
   assert.equal(problems.length, 1);
   assert.match(problems[0]!, /^Cannot mount "tmpfs": it is no device, so MNT_FSTYPE must/);
 });
-
-Deno.test("MNT_USER has no effect yet, and says so", () => {
-  const { warnings } = outcome({ ...MOUNT, MNT_USER: "1000:1000" }, ["--path", "/perm/backup/x"]);
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0]!, /^MNT_USER has no effect in this version/);
-});

@@ -41,6 +41,7 @@ Deno.test("parseConfig() gives the defaults of the table", () => {
       flags: DEFAULT_FLAGS,
       data: "",
       path: "/perm/backup/restic",
+      user: null,
     },
     waitMs: null,
     stopMs: 60_000,

@@ -19,6 +19,8 @@ const DEFAULTS: ServerArgs = {
   tls: false,
   tlsCert: undefined,
   tlsKey: undefined,
+  log: undefined,
+  cpuProfile: undefined,
 };
 
 Deno.test("parseServerArgs() reads flags as pflag does", () => {
@@ -36,8 +38,9 @@ Deno.test("parseServerArgs() reads flags as pflag does", () => {
     [["--path"], {}],
     // A flag that takes a value takes the next argument, whatever that looks like.
     [["--path", "--no-auth"], { path: "--no-auth" }],
-    [["--log", "--path", "/a"], {}],
+    [["--log", "--path", "/a"], { log: "--path" }],
     [["--log=-", "--path", "/a"], { path: "/a" }],
+    [["--log", "l", "--cpu-profile=p"], { log: "l", cpuProfile: "p" }],
     [["--tls-cert", "--", "--path", "/a"], { tlsCert: "--", path: "/a" }],
     // "--" ends the flags; others in between do not.
     [["--path", "/a", "--", "--path", "/b", "--no-auth"], { path: "/a" }],

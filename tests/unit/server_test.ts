@@ -7,8 +7,9 @@ import {
   startServer,
   superviseServer,
 } from "../../mod/server.ts";
+import type { Launcher, LaunchPlan } from "../../mod/launch.ts";
 import { Signals } from "../../mod/signals.ts";
-import type { Clock, Programs } from "../../mod/world.ts";
+import type { Clock } from "../../mod/world.ts";
 import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
 
 const PROGRAM = facts("file", { executable: true });
@@ -93,23 +94,19 @@ Deno.test("findServer() and findBlkid() look in the usual places and fail by the
   );
 });
 
-Deno.test("startServer() turns what the kernel says into a failure with a hint", () => {
-  const start = (error: unknown) => {
-    const programs = {
-      start() {
-        throw error;
-      },
-    } as unknown as Programs;
-    return startServer("/x", [], worldOf({ programs }));
+Deno.test("startServer(): a process that cannot be started now may be at the next try", () => {
+  const cause = new Error("Resource temporarily unavailable");
+  const launcher: Launcher = {
+    start() {
+      throw cause;
+    },
   };
-  assert.throws(() => start(new Deno.errors.NotFound("no such file")), {
-    kind: "not found",
-    message: /^Cannot run rest-server "\/x": no such file; is it built for this machine\?/,
+  assert.throws(() => startServer({} as LaunchPlan, [], null, worldOf({ launcher })), {
+    kind: "busy",
+    message:
+      /^Cannot start a process for rest-server: Resource temporarily unavailable; see the limi/,
+    cause,
   });
-  for (const error of [new Deno.errors.PermissionDenied("denied"), new Error("Exec format")]) {
-    assert.throws(() => start(error), { kind: "not executable", cause: error });
-  }
-  assert.throws(() => start("text"), (error) => error === "text");
 });
 
 Deno.test("P7: a rest-server that SIGKILL does not end is spoken of each minute", async () => {
