@@ -8,7 +8,7 @@ import { CommandError, runCommand } from "../tools/command.ts";
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
 /** The targets, and the number by which an ELF header names their processor (EM_* of linux/elf-em.h). */
-const TARGETS: Readonly<Record<string, number>> = {
+export const TARGETS: Readonly<Record<string, number>> = {
   "aarch64-unknown-linux-gnu": 183,
   "x86_64-unknown-linux-gnu": 62,
 };
@@ -26,14 +26,14 @@ export function outputPath(root: string, target: string): string {
 }
 
 /** The arguments of deno. */
-export function compileArgs(root: string, target: string): string[] {
+export function compileArgs(root: string, target: string, output: string): string[] {
   return [
     "compile",
     ...["--target", target],
     // Neither the cache that it would write at each start, nor packages that only the tests import.
     ...["--no-code-cache", "--exclude-unused-npm"],
     ...PERMISSIONS,
-    ...["--output", outputPath(root, target)],
+    ...["--output", output],
     `${root}/main.ts`,
   ];
 }
@@ -88,30 +88,50 @@ async function checkOutput(output: string, target: string): Promise<void> {
   );
 }
 
+/** The executable cannot be made; the message says why, `needsRuntime` that it was for want of denort. */
+export class CompileError extends Error {
+  override name = "CompileError";
+  constructor(message: string, readonly needsRuntime = false) {
+    super(message);
+  }
+}
+
+/**
+ * Makes the executable for a target.
+ *
+ * @throws {CompileError} that says what is missing, or gives deno's own words.
+ */
+export async function compileProgram(target: string, output: string): Promise<void> {
+  const runtime = Deno.env.get("DENORT_BIN");
+  try {
+    if (runtime !== undefined) await checkRuntime(runtime, target);
+    await runCommand(Deno.execPath(), compileArgs(ROOT, target, output), { cwd: ROOT });
+    await checkOutput(output, target);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw new CompileError((error as Error).message);
+    const download = runtime === undefined ? failedDownload(error.lines) : undefined;
+    throw new CompileError(
+      download === undefined
+        ? [...error.lines, `Cannot compile for ${target}: deno's own words are above`].join("\n")
+        : runtimeText(target, Deno.version.deno, download.url, download.why),
+      download !== undefined,
+    );
+  }
+}
+
 async function main([target, ...rest]: string[]): Promise<number> {
   if (target === undefined || rest.length > 0 || TARGETS[target] === undefined) {
     console.error(`Usage: compile.ts TARGET, where TARGET is ${Object.keys(TARGETS).join(" or ")}`);
     return 64;
   }
-  const runtime = Deno.env.get("DENORT_BIN");
+  const output = outputPath(ROOT, target);
   try {
-    if (runtime !== undefined) await checkRuntime(runtime, target);
-    await runCommand(Deno.execPath(), compileArgs(ROOT, target), { cwd: ROOT });
-    await checkOutput(outputPath(ROOT, target), target);
+    await compileProgram(target, output);
   } catch (error) {
-    if (!(error instanceof CommandError)) {
-      console.error((error as Error).message);
-      return 1;
-    }
-    const download = runtime === undefined ? failedDownload(error.lines) : undefined;
-    console.error(
-      download === undefined
-        ? [...error.lines, `Cannot compile for ${target}: deno's own words are above`].join("\n")
-        : runtimeText(target, Deno.version.deno, download.url, download.why),
-    );
+    if (!(error instanceof CompileError)) throw error;
+    console.error(error.message);
     return 1;
   }
-  const output = outputPath(ROOT, target);
   const { size } = await Deno.stat(output);
   console.log(`${output}: ${(size / 1e6).toFixed(0)} MB, for ${target}`);
   return 0;

@@ -13,6 +13,15 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.ext4": "e2fsprogs",
   "mkfs.btrfs": "btrfs-progs",
   "mkfs.xfs": "xfsprogs",
+  // A gcc alone brings no headers of the C library.
+  "gcc": "build-essential",
+  "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+  "aarch64-linux-gnu-strip": "binutils-aarch64-linux-gnu",
+  "x86_64-linux-gnu-gcc": "gcc-x86-64-linux-gnu",
+  "x86_64-linux-gnu-strip": "binutils-x86-64-linux-gnu",
+  "dpkg-source": "dpkg-dev",
+  "xz": "xz-utils",
+  "dpkg-deb": "dpkg",
 };
 
 /** What is missing and cannot be installed from here, and how to get it. */
@@ -64,4 +73,24 @@ export async function ensurePrograms(
   const still = lacking(paths);
   if (still.length > 0) throw new Error(missingText(still));
   return paths as Record<string, string>;
+}
+
+/**
+ * Sees to it that a package is here that brings no program: installed where we are root and there is
+ * apt-get, and `isThere` says that it is not.
+ *
+ * @throws {Error} that names it, where it cannot be installed.
+ */
+export async function ensurePackage(
+  name: string,
+  isThere: () => Promise<boolean>,
+  progress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (await isThere()) return;
+  if (Deno.uid() === 0 && await findProgram("apt-get") !== undefined) {
+    progress(`${name} is missing: installing it by apt-get`);
+    await install([name], signal);
+  }
+  if (!await isThere()) throw new Error(`${name} is missing: install it (apt install ${name})`);
 }

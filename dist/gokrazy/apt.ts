@@ -1,0 +1,141 @@
+/**
+ * Debian's packages by apt, in a folder of its own: the host's configuration stays as it is, and an
+ * ordinary user can do it.
+ *
+ * @module
+ */
+import { CommandError, findProgram, runCommand } from "../tools/command.ts";
+import { ensurePackage } from "../tools/debian.ts";
+import { lockFolder } from "../tools/lock_folder.ts";
+import {
+  type BinaryPackage,
+  chooseSites,
+  configText,
+  KEYRING,
+  parseBinaries,
+  parseSource,
+  RELEASE,
+  type SourcePackage,
+  sourcesText,
+} from "./apt_text.ts";
+import { distCache } from "./cache.ts";
+import { DistError, type Progress } from "./image.ts";
+import type { Arch } from "./targets.ts";
+
+/** So long the lists of packages are taken as they are. */
+const FRESH_MS = 24 * 3_600_000;
+
+/** The binary packages that the image needs, and the source package that is built for it. */
+const BINARIES = ["libc6", "libgcc-s1"] as const;
+const SOURCE = "util-linux";
+
+/** What Debian has now. */
+export interface Debian {
+  readonly binaries: readonly BinaryPackage[];
+  readonly source: SourcePackage;
+}
+
+/** What is kept beside the lists, so that a second run need not ask apt. */
+interface Found extends Debian {
+  readonly atMs: number;
+  readonly sources: string;
+}
+
+export class Apt {
+  private constructor(readonly folder: string, readonly progress: Progress) {}
+
+  /** @throws {DistError} on a host without apt or without Debian's keys. */
+  static async open(arch: Arch, progress: Progress): Promise<{ apt: Apt; debian: Debian }> {
+    if (await findProgram("apt-get") === undefined) {
+      throw new DistError(
+        "Cannot fetch Debian's packages: there is no apt-get here; " +
+          "take a static blkid by --blkid FILE and the libraries by --glibc DIR",
+      );
+    }
+    const hasKeys = async () => await Deno.stat(KEYRING).then(() => true, () => false);
+    await ensurePackage("debian-archive-keyring", hasKeys, progress);
+
+    const folder = `${distCache()}/apt-${arch}`;
+    for (const name of ["state/lists/partial", "cache/archives/partial", "log"]) {
+      await Deno.mkdir(`${folder}/${name}`, { recursive: true });
+    }
+    using _lock = await lockFolder(folder, "the lists of Debian's packages", progress);
+    const apt = new Apt(folder, progress);
+    const lines = await runCommand("apt-get", ["indextargets", "--format", "$(SITE)"])
+      .catch(() => []);
+    const sources = sourcesText(chooseSites(lines), arch);
+    await Deno.writeTextFile(`${folder}/status`, "");
+    await Deno.writeTextFile(`${folder}/sources.list`, sources);
+    await Deno.writeTextFile(`${folder}/apt.conf`, configText(folder, arch));
+    return { apt, debian: await apt.#look(sources) };
+  }
+
+  async #look(sources: string): Promise<Debian> {
+    const path = `${this.folder}/found.json`;
+    const found = await Deno.readTextFile(path)
+      .then((text) => JSON.parse(text) as Found, () => undefined);
+    const usable = found?.sources === sources ? found : undefined;
+    const ageMs = Date.now() - (usable?.atMs ?? -Infinity);
+    if (usable !== undefined && ageMs >= 0 && ageMs < FRESH_MS) return usable;
+    this.progress(`fetching the lists of Debian ${RELEASE}'s packages, about 20 MB the first time`);
+    try {
+      // Without Error-Mode a list that cannot be fetched is a warning, and exit code 0.
+      await this.#run("apt-get", ["update", "-o", "APT::Update::Error-Mode=any"]);
+    } catch (error) {
+      if (usable === undefined || !(error instanceof DistError)) throw error;
+      this.progress(
+        `${error.message}; going on with those of ${new Date(usable.atMs).toISOString()}`,
+      );
+      return usable;
+    }
+    const debian = await this.#ask();
+    const text = JSON.stringify({ atMs: Date.now(), sources, ...debian } satisfies Found);
+    await Deno.writeTextFile(`${path}.tmp`, text);
+    await Deno.rename(`${path}.tmp`, path);
+    return debian;
+  }
+
+  async #ask(): Promise<Debian> {
+    const shown = await this.#run("apt-cache", ["show", "--no-all-versions", ...BINARIES]);
+    const binaries = parseBinaries(shown.join("\n"));
+    const args = ["source", "--print-uris", "--download-only", "--only-source", SOURCE];
+    const source = parseSource(SOURCE, await this.#run("apt-get", args));
+    const missing = BINARIES.filter((name) => !binaries.some((binary) => binary.name === name));
+    if (missing.length > 0 || source === undefined) {
+      const names = [...missing, ...source === undefined ? [`the source of ${SOURCE}`] : []];
+      throw new DistError(`Cannot find ${names.join(", ")} in Debian ${RELEASE}`);
+    }
+    return { binaries, source };
+  }
+
+  /** Downloads binary packages; gives the paths of their files, in this order. */
+  async download(packages: readonly BinaryPackage[], folder: string): Promise<string[]> {
+    const wanted = packages.map(({ name, version }) => `${name}=${version}`);
+    await this.#run("apt-get", ["download", ...wanted], folder);
+    const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+    return packages.map(({ name }) =>
+      `${folder}/${names.find((file) => file.startsWith(`${name}_`) && file.endsWith(".deb"))}`
+    );
+  }
+
+  /** Downloads the files of a source package; gives the path of its description. */
+  async downloadSource({ name, version, files }: SourcePackage, folder: string): Promise<string> {
+    const args = ["source", "--download-only", "--only-source", `${name}=${version}`];
+    await this.#run("apt-get", args, folder);
+    return `${folder}/${files.find((file) => file.name.endsWith(".dsc"))!.name}`;
+  }
+
+  async #run(program: string, args: readonly string[], cwd = this.folder): Promise<string[]> {
+    const environment = { ...Deno.env.toObject(), LC_ALL: "C.UTF-8" };
+    try {
+      return await runCommand(program, ["-c", `${this.folder}/apt.conf`, "-q", ...args], {
+        cwd,
+        environment,
+      });
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      const said = error.lines.filter((line) => /^[EW]: /.test(line)).join(" ") || error.message;
+      throw new DistError(`Cannot get packages of Debian ${RELEASE}: ${said}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * From the options to the finished folder.
+ *
+ * @module
+ */
+import { lockFolder } from "../tools/lock_folder.ts";
+import { Apt } from "./apt.ts";
+import { debianBlkid, givenBlkid } from "./blkid.ts";
+import { distCache, temporaryFolder } from "./cache.ts";
+import { archiveName, archiveText, contentsText, parseContents } from "./contents.ts";
+import { makeProgram, type Program } from "./engine.ts";
+import { debianGlibc, givenGlibc } from "./glibc.ts";
+import { imageFile, type Part, type Progress } from "./image.ts";
+import type { DistOptions } from "./options.ts";
+import { tarOrder, writeTar } from "./tar.ts";
+import { type Target, TARGETS } from "./targets.ts";
+
+const SHIM = new URL("shim", import.meta.url).pathname;
+
+/** What is not the program: blkid and the C library, Debian's or the user's. */
+async function systemParts(
+  target: Target,
+  { blkid, glibc }: DistOptions,
+  progress: Progress,
+): Promise<Part[]> {
+  const given = [
+    ...blkid === undefined ? [] : [await givenBlkid(target, blkid)],
+    ...glibc === undefined ? [] : [await givenGlibc(target, glibc)],
+  ];
+  if (given.length === 2) return given;
+  const { apt, debian } = await Apt.open(target.arch, progress);
+  return [
+    ...given,
+    ...blkid === undefined ? [await debianBlkid(target, debian, apt, progress)] : [],
+    ...glibc === undefined ? [await debianGlibc(target, debian, apt, progress)] : [],
+  ];
+}
+
+/** Puts a file in its place at once, whole. */
+async function put(write: (path: string) => Promise<void>, path: string): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await write(temporary);
+    await Deno.rename(temporary, path);
+  } finally {
+    await Deno.remove(temporary).catch(() => {});
+  }
+}
+
+async function writeFolder(
+  target: Target,
+  program: Program,
+  parts: readonly Part[],
+  output: string,
+  progress: Progress,
+) {
+  const { arch } = target;
+  const files = tarOrder(parts.flatMap((part) => part.files));
+  await Deno.mkdir(`${output}/_gokrazy`, { recursive: true });
+  const cache = distCache();
+  await Deno.mkdir(cache, { recursive: true });
+  using _lock = await lockFolder(cache, "the package", progress);
+  for (const name of ["go.mod", "main.go"]) {
+    await put((path) => Deno.copyFile(`${SHIM}/${name}`, path), `${output}/${name}`);
+  }
+  const archive = `${output}/${archiveName(arch)}`;
+  await put((path) => writeTar(path, files), archive);
+  const made = await imageFile(archive, 0o644, archive);
+  const origins = parts.flatMap((part) => part.origins);
+  const before = await Deno.readTextFile(`${output}/CONTENTS.txt`).catch(() => "");
+  const sections = {
+    ...parseContents(before),
+    [arch]: archiveText(arch, made, program, files, origins),
+  };
+  await put((path) => Deno.writeTextFile(path, contentsText(sections)), `${output}/CONTENTS.txt`);
+  return { archive, sizeBytes: made.sizeBytes, engine: program.engine };
+}
+
+/**
+ * Makes the package.
+ *
+ * @throws {DistError} for whatever the user can mend.
+ */
+export async function makePackage(options: DistOptions, output: string, progress: Progress) {
+  const target = TARGETS[options.arch];
+  const cache = distCache();
+  await using temporary = await temporaryFolder(cache);
+  const program = await makeProgram(target, options.engine, temporary.path, progress);
+  const parts = [program, ...await systemParts(target, options, progress)];
+  return await writeFolder(target, program, parts, output, progress);
+}

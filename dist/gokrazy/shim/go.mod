@@ -1,0 +1,3 @@
+module restic-rest-server
+
+go 1.21
