@@ -35,17 +35,47 @@ export interface Debian {
   readonly source: SourcePackage;
 }
 
-/** What is kept beside the lists, so that a second run need not ask apt. */
-interface Found extends Debian {
+/** An answer of apt, kept beside the lists, so that a second run need not ask again. */
+interface Kept<Answer> {
   readonly atMs: number;
   readonly sources: string;
+  readonly answer: Answer;
 }
 
 export class Apt {
   private constructor(readonly folder: string, readonly progress: Progress) {}
 
-  /** @throws {DistError} on a host without apt or without Debian's keys. */
+  /**
+   * What the image takes of Debian.
+   *
+   * @throws {DistError} on a host without apt or without Debian's keys.
+   */
   static async open(arch: Arch, progress: Progress): Promise<{ apt: Apt; debian: Debian }> {
+    const [apt, debian] = await Apt.#ask(arch, "found", progress, async (apt) => ({
+      binaries: await apt.#binaries(BINARIES),
+      source: await apt.#source(SOURCE),
+    }));
+    return { apt, debian };
+  }
+
+  /** As {@linkcode open}, for one binary package by its name. */
+  static async openFor(
+    name: string,
+    arch: Arch,
+    progress: Progress,
+  ): Promise<{ apt: Apt; binary: BinaryPackage }> {
+    const ask = async (apt: Apt) => (await apt.#binaries([name]))[0]!;
+    const [apt, binary] = await Apt.#ask(arch, `found-${name}`, progress, ask);
+    return { apt, binary };
+  }
+
+  /** Prepares the folder; gives what `ask` finds in fresh lists, or found not long ago. */
+  static async #ask<Answer>(
+    arch: Arch,
+    file: string,
+    progress: Progress,
+    ask: (apt: Apt) => Promise<Answer>,
+  ): Promise<[Apt, Answer]> {
     if (await findProgram("apt-get") === undefined) {
       throw new DistError(
         "Cannot fetch Debian's packages: there is no apt-get here; " +
@@ -67,16 +97,19 @@ export class Apt {
     await Deno.writeTextFile(`${folder}/status`, "");
     await Deno.writeTextFile(`${folder}/sources.list`, sources);
     await Deno.writeTextFile(`${folder}/apt.conf`, configText(folder, arch));
-    return { apt, debian: await apt.#look(sources) };
+    return [apt, await apt.#look(`${folder}/${file}.json`, sources, () => ask(apt))];
   }
 
-  async #look(sources: string): Promise<Debian> {
-    const path = `${this.folder}/found.json`;
-    const found = await Deno.readTextFile(path)
-      .then((text) => JSON.parse(text) as Found, () => undefined);
-    const usable = found?.sources === sources ? found : undefined;
+  async #look<Answer>(
+    path: string,
+    sources: string,
+    ask: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const kept = await Deno.readTextFile(path)
+      .then((text) => JSON.parse(text) as Kept<Answer>, () => undefined);
+    const usable = kept?.sources === sources && kept.answer !== undefined ? kept : undefined;
     const ageMs = Date.now() - (usable?.atMs ?? -Infinity);
-    if (usable !== undefined && ageMs >= 0 && ageMs < FRESH_MS) return usable;
+    if (usable !== undefined && ageMs >= 0 && ageMs < FRESH_MS) return usable.answer;
     this.progress(`fetching the lists of Debian ${RELEASE}'s packages, about 20 MB the first time`);
     try {
       // Without Error-Mode a list that cannot be fetched is a warning, and exit code 0.
@@ -86,26 +119,28 @@ export class Apt {
       this.progress(
         `${error.message}; going on with those of ${new Date(usable.atMs).toISOString()}`,
       );
-      return usable;
+      return usable.answer;
     }
-    const debian = await this.#ask();
-    const text = JSON.stringify({ atMs: Date.now(), sources, ...debian } satisfies Found);
+    const answer = await ask();
+    const text = JSON.stringify({ atMs: Date.now(), sources, answer } satisfies Kept<Answer>);
     await Deno.writeTextFile(`${path}.tmp`, text);
     await Deno.rename(`${path}.tmp`, path);
-    return debian;
+    return answer;
   }
 
-  async #ask(): Promise<Debian> {
-    const shown = await this.#run("apt-cache", ["show", "--no-all-versions", ...BINARIES]);
+  async #binaries(names: readonly string[]): Promise<BinaryPackage[]> {
+    const shown = await this.#run("apt-cache", ["show", "--no-all-versions", ...names]);
     const binaries = parseBinaries(shown.join("\n"));
-    const args = ["source", "--print-uris", "--download-only", "--only-source", SOURCE];
-    const source = parseSource(SOURCE, await this.#run("apt-get", args));
-    const missing = BINARIES.filter((name) => !binaries.some((binary) => binary.name === name));
-    if (missing.length > 0 || source === undefined) {
-      const names = [...missing, ...source === undefined ? [`the source of ${SOURCE}`] : []];
-      throw new DistError(`Cannot find ${names.join(", ")} in Debian ${RELEASE}`);
-    }
-    return { binaries, source };
+    const missing = names.filter((name) => !binaries.some((binary) => binary.name === name));
+    if (missing.length === 0) return binaries;
+    throw new DistError(`Cannot find ${missing.join(", ")} in Debian ${RELEASE}`);
+  }
+
+  async #source(name: string): Promise<SourcePackage> {
+    const args = ["source", "--print-uris", "--download-only", "--only-source", name];
+    const source = parseSource(name, await this.#run("apt-get", args));
+    if (source !== undefined) return source;
+    throw new DistError(`Cannot find the source of ${name} in Debian ${RELEASE}`);
   }
 
   /** Downloads binary packages; gives the paths of their files, in this order. */
