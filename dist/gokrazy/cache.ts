@@ -32,7 +32,7 @@ export function distCache(): string {
 }
 
 /** A folder of its own for a short time, on the file system of the cache. */
-export async function temporaryFolder(parent: string): Promise<{ path: string } & AsyncDisposable> {
+async function temporaryFolder(parent: string): Promise<{ path: string } & AsyncDisposable> {
   const path = `${parent}/${crypto.randomUUID()}.tmp`;
   await Deno.mkdir(path, { recursive: true });
   return {
@@ -63,7 +63,7 @@ async function readPart(folder: string, progress: Progress): Promise<Part | unde
 }
 
 /** Removes what a killed run left: with the lock held, nobody else writes here. */
-async function removeRemains(folder: string): Promise<void> {
+export async function removeRemains(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
     if (name.endsWith(".tmp")) await Deno.remove(`${folder}/${name}`, { recursive: true });
   }

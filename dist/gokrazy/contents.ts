@@ -64,7 +64,7 @@ Made by deno task dist; the files of an archive are merged into the root file sy
 /** Reads the sections back. */
 export function parseContents(text: string): Partial<Record<Arch, string>> {
   const sections: Partial<Record<Arch, string>> = {};
-  for (const section of text.split(/^(?==== )/m)) {
+  for (const section of text.split(/^(?=={4} )/m)) {
     const arch = (["arm64", "amd64"] as const).find((arch) => section.startsWith(heading(arch)));
     if (arch !== undefined) sections[arch] = section.trimEnd();
   }

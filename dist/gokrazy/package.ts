@@ -6,7 +6,7 @@
 import { lockFolder } from "../tools/lock_folder.ts";
 import { Apt } from "./apt.ts";
 import { debianBlkid, givenBlkid } from "./blkid.ts";
-import { distCache, temporaryFolder } from "./cache.ts";
+import { distCache, removeRemains } from "./cache.ts";
 import { archiveName, archiveText, contentsText, parseContents } from "./contents.ts";
 import { makeProgram, type Program } from "./engine.ts";
 import { debianGlibc, givenGlibc } from "./glibc.ts";
@@ -60,6 +60,8 @@ async function writeFolder(
   const cache = distCache();
   await Deno.mkdir(cache, { recursive: true });
   using _lock = await lockFolder(cache, "the package", progress);
+  await removeRemains(output);
+  await removeRemains(`${output}/_gokrazy`);
   for (const name of ["go.mod", "main.go"]) {
     await put((path) => Deno.copyFile(`${SHIM}/${name}`, path), `${output}/${name}`);
   }
@@ -83,9 +85,12 @@ async function writeFolder(
  */
 export async function makePackage(options: DistOptions, output: string, progress: Progress) {
   const target = TARGETS[options.arch];
-  const cache = distCache();
-  await using temporary = await temporaryFolder(cache);
-  const program = await makeProgram(target, options.engine, temporary.path, progress);
-  const parts = [program, ...await systemParts(target, options, progress)];
-  return await writeFolder(target, program, parts, output, progress);
+  const folder = await Deno.makeTempDir({ prefix: "restic-rest-server-dist-" });
+  try {
+    const program = await makeProgram(target, options.engine, folder, progress);
+    const parts = [program, ...await systemParts(target, options, progress)];
+    return await writeFolder(target, program, parts, output, progress);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }

@@ -7,15 +7,13 @@ import { within } from "./wait.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** The command line that runs the program: the script engine, as `deno task start` uses it. */
-export const PROGRAM: readonly string[] = [
-  Deno.execPath(),
-  "run",
-  "--quiet",
-  "--allow-all",
-  "--no-code-cache",
-  MAIN,
-];
+/** Names another program to test, such as the bundle that goes into gokrazy's image. */
+export const PROGRAM_VARIABLE = "TEST_PROGRAM";
+
+/** The command line that runs the program: as `deno task start` does, where no other one is named. */
+export const PROGRAM: readonly string[] = Deno.env.has(PROGRAM_VARIABLE)
+  ? [Deno.env.get(PROGRAM_VARIABLE)!]
+  : [Deno.execPath(), "run", "--quiet", "--allow-all", "--no-code-cache", MAIN];
 
 /** Lines of a stream as they come. */
 class Lines {
