@@ -8,43 +8,19 @@
  */
 import { ensurePrograms } from "../dist/tools/debian.ts";
 import { findTools } from "../dist/tools/tools.ts";
-import {
-  type Counts,
-  coverageOfLines,
-  formatCoverage,
-  readCounts,
-  sumCounts,
-} from "./support/report.ts";
+import { EsbuildMissing, runnableBundle } from "../dist/gokrazy/bundle.ts";
+import { coverageOfLines, formatCoverage, sumCounts } from "./support/report.ts";
+import { PROGRAM_VARIABLE } from "./support/wrapper.ts";
+import { runTests, TEST } from "./support/runner.ts";
 
 const HERE = import.meta.dirname!;
 /** Percent of lines of mod/ that the tests must run. */
 const COVERAGE_MIN = 95;
 /** As root these make the disks of tests/system/. */
 const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
-const TEST = [
-  Deno.execPath(),
-  "test",
-  "--quiet",
-  "--allow-all",
-  "--sanitize-ops",
-  "--sanitize-resources",
-  "--no-prompt",
-];
 
 const root = Deno.uid() === 0;
 const say = (line: string) => console.log(`test: ${line}`);
-
-/** Runs one `deno test`, shows what it prints, and reads the counts from its closing line. */
-async function runTests(command: readonly string[], env: Record<string, string>): Promise<Counts> {
-  const [program, ...args] = command;
-  const child = new Deno.Command(program!, { args, env, stdin: "null", stdout: "piped" }).spawn();
-  let output = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    output += text;
-    await Deno.stdout.write(new TextEncoder().encode(text));
-  }
-  return readCounts(output, (await child.status).code);
-}
 
 async function systemFiles(): Promise<string[]> {
   const names: string[] = [];
@@ -72,13 +48,36 @@ async function prepare(): Promise<Record<string, string>> {
   }
 }
 
+/** The tests of the program once more, against the one JavaScript file that goes into gokrazy's image. */
+async function testBundle(env: Record<string, string>): Promise<Counts> {
+  const folder = await Deno.makeTempDir({ prefix: "restic-rest-server-bundle-" });
+  try {
+    const starter = await runnableBundle(folder, Deno.execPath());
+    say("the tests of the program again, with the program bundled to one file");
+    return await runTests([...TEST, "--parallel", `${HERE}/program`], {
+      ...env,
+      [PROGRAM_VARIABLE]: starter,
+    });
+  } catch (error) {
+    if (!(error instanceof EsbuildMissing)) throw error;
+    say(`ignored: the tests of the program with the bundle: ${error.message}`);
+    return { passed: 0, failed: 0, ignored: 1 };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 async function main(): Promise<number> {
   const startMs = performance.now();
   const coverage = await Deno.makeTempDir({ prefix: "restic-rest-server-coverage-" });
   try {
-    const env = { ...await prepare(), DENO_COVERAGE_DIR: coverage, NO_COLOR: "1" };
+    const plain = { ...await prepare(), NO_COLOR: "1" };
+    const env = { ...plain, DENO_COVERAGE_DIR: coverage };
     const counts = [
       await runTests([...TEST, "--parallel", `${HERE}/unit`, `${HERE}/program`], env),
+      // Without coverage: the lines of the bundle are not those of mod/.
+      await testBundle(plain),
+      await runTests([...TEST, ...DIST_TESTS.map((name) => `${HERE}/gokrazy/${name}_test.ts`)], plain),
     ];
     const files = await systemFiles();
     if (root) {

@@ -13,6 +13,13 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.ext4": "e2fsprogs",
   "mkfs.btrfs": "btrfs-progs",
   "mkfs.xfs": "xfsprogs",
+  "e2fsck": "e2fsprogs",
+  "debugfs": "e2fsprogs",
+  "mkfs.vfat": "dosfstools",
+  "mkfs.exfat": "exfatprogs",
+  "fsck.exfat": "exfatprogs",
+  "mcopy": "mtools",
+  "qemu-system-aarch64": "qemu-system-arm",
   // A gcc alone brings no headers of the C library.
   "gcc": "build-essential",
   "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",

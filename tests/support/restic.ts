@@ -9,12 +9,18 @@ import { realTools } from "./system.ts";
 /** restic's password; as good as any. */
 const PASSWORD = "system test";
 
-/** Runs restic on the repository at `address`, `host:port`. */
-export async function restic(address: string, ...args: readonly string[]): Promise<string> {
+/** The command line that runs restic on a repository: a directory, or `rest:http://...`. */
+export async function resticCommand(repository: string, ...args: readonly string[]) {
   const { restic } = await realTools();
   // By env(1), since the password has no flag of its own.
-  const variables = [`RESTIC_PASSWORD=${PASSWORD}`, `RESTIC_REPOSITORY=rest:http://${address}/`];
-  return await run("env", ...variables, restic, "--no-cache", "--quiet", ...args);
+  const variables = [`RESTIC_PASSWORD=${PASSWORD}`, `RESTIC_REPOSITORY=${repository}`];
+  return ["env", ...variables, restic, "--no-cache", "--quiet", ...args] as const;
+}
+
+/** Runs restic on the repository at `address`, `host:port`. */
+export async function restic(address: string, ...args: readonly string[]): Promise<string> {
+  const [program, ...rest] = await resticCommand(`rest:http://${address}/`, ...args);
+  return await run(program, ...rest);
 }
 
 /** init, backup, check of all data, restore, and a comparison of every file. */

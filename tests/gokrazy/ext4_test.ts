@@ -1,0 +1,178 @@
+/**
+ * One boot on kernel.arm64 with an ext4 disk: late, used, restarted, stopped, and switched off during a
+ * backup. The smoke test is this file with one round in place of five.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { restic, resticRoundTrip } from "../support/restic.ts";
+import {
+  checkFiles,
+  listens,
+  mountCount,
+  servesAgain,
+  startBackup,
+  untilInGuest,
+  untilUptime,
+  writeRandom,
+} from "./support/backup.ts";
+import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
+import { rootDigest } from "./support/image.ts";
+import { KERNELS } from "./support/kernels.ts";
+import { BACKUP, EXT4 } from "./support/services.ts";
+import { Session } from "./support/session.ts";
+
+const SERVICE = BACKUP.name;
+const TARGET = "/perm/backup";
+/** Restarts and stops. */
+const ROUNDS = Number(Deno.env.get("GOKRAZY_ROUNDS") ?? 5);
+/** How long the disk is late, and how soon it is served, by the guest's clock. */
+const LATE_SECONDS = 20;
+const SERVED_SECONDS = 5;
+
+const session = new Session(
+  { name: "arm64", kernel: KERNELS.arm64, services: [BACKUP], engine: "script" },
+  { ports: [EXT4.port] },
+);
+let disk: GuestDisk;
+
+await session.scenario(
+  "gokrazy boots on kernel.arm64 and shows its web interface",
+  1800,
+  async () => {
+    const machine = await session.boot();
+    disk = await makeDisk(await session.directory(), "ext4", "ext4", EXT4.identity, 256);
+    assert.equal((await machine.web.status(SERVICE)).Stopped, false);
+  },
+);
+
+await session.scenario(
+  `a disk plugged in ${LATE_SECONDS} s late is served within ${SERVED_SECONDS} s of guest time`,
+  300,
+  async () => {
+    const { machine } = session;
+    const waiting = new RegExp(`\\+(\\d+)s .*waiting for UUID=${EXT4.identity.uuid}`);
+    const lines = await machine.web.log(SERVICE, waiting);
+    await untilUptime(machine, Number(waiting.exec(lines.at(-1)!)![1]) + LATE_SECONDS);
+    assert.equal(await mountCount(machine, TARGET), 0);
+
+    const pluggedSeconds = await machine.uptimeSeconds();
+    await machine.plug(disk);
+    const seconds = await untilInGuest(machine, listens(EXT4.port)) - pluggedSeconds;
+    console.log(`gokrazy: served ${seconds.toFixed(2)} s after the disk was plugged in`);
+    await machine.web.log(SERVICE, /mounted .*\/perm\/backup/);
+    assert.equal(await mountCount(machine, TARGET), 1);
+    assert(seconds <= SERVED_SECONDS, `served only after ${seconds} s`);
+  },
+);
+
+await session.scenario(
+  "restic inits, backs up, checks and restores on ext4 by UUID",
+  600,
+  async () => {
+    const directory = `${await session.directory()}/round-trip`;
+    await resticRoundTrip(session.machine.address(EXT4.port), directory);
+  },
+);
+
+await session.scenario(
+  `Restart comes back with one mount, ${ROUNDS} times`,
+  60 * ROUNDS,
+  async () => {
+    const { machine } = session;
+    for (let round = 0; round < ROUNDS; round++) {
+      const { Pid } = await machine.web.status(SERVICE);
+      await machine.web.press("restart", SERVICE);
+      await servesAgain(machine, SERVICE, Pid, EXT4.port);
+      assert.equal(await mountCount(machine, TARGET), 1);
+      assert.match(await restic(machine.address(EXT4.port), "snapshots"), /1 snapshots/);
+    }
+  },
+);
+
+await session.scenario(
+  `Stop stays stopped and unmounted, ${ROUNDS} times`,
+  60 * ROUNDS,
+  async () => {
+    const { machine } = session;
+    for (let round = 0; round < ROUNDS; round++) {
+      const { Pid } = await machine.web.status(SERVICE);
+      await machine.web.press("stop", SERVICE);
+      const stopped = await untilInGuest(machine, `! [ -e /proc/${Pid} ]`);
+      assert.equal(await mountCount(machine, TARGET), 0);
+      // gokrazy would start it again after 1 s: that it does not can only be seen by waiting longer.
+      await untilUptime(machine, stopped + 4);
+      assert.deepEqual(await machine.web.status(SERVICE), {
+        ...await machine.web.status(SERVICE),
+        Stopped: true,
+        Pid,
+      });
+      assert.equal(await mountCount(machine, TARGET), 0);
+      assert.equal(await machine.sh(`ls -A ${TARGET}`), "", "written below the mountpoint");
+      await machine.web.press("restart", SERVICE);
+      await servesAgain(machine, SERVICE, Pid, EXT4.port);
+    }
+  },
+);
+
+await session.scenario(
+  "the power button during a backup: rest-server ends, then the disk is unmounted, then power is off",
+  400,
+  async () => {
+    const { machine } = session;
+    const directory = await session.directory();
+    await writeRandom(`${directory}/big`, 100);
+    {
+      const address = machine.address(EXT4.port);
+      const packs = `find ${TARGET}/restic/data -type f | wc -l`;
+      const before = Number(await machine.sh(packs));
+      await using _backup = await startBackup(address, `${directory}/big`, 4096);
+      await untilInGuest(machine, `[ "$(${packs})" -gt ${before} ]`);
+      await machine.pressPowerButton();
+      await machine.ended();
+    }
+    const console = await machine.console();
+    const moments = [
+      "power pressed",
+      "sending sigterm to all services",
+      `unmounting filesystem ${EXT4.identity.uuid}`,
+      "all services shut down",
+      "Powering off",
+    ].map((text) => console.lastIndexOf(text));
+    assert(!moments.includes(-1), `a step is missing: ${moments}\n${console.slice(-3000)}`);
+    assert.deepEqual(moments, moments.toSorted((a, b) => a - b), console.slice(-3000));
+  },
+);
+
+await session.scenario(
+  "after that fsck finds the disk clean, and restic all data",
+  120,
+  async () => {
+    const directory = await session.directory();
+    await fsck(disk);
+    await copyOut(disk, "restic", directory);
+    await checkFiles(`${directory}/restic`);
+  },
+);
+
+await session.scenario("the next boot serves the disk that is there already", 600, async () => {
+  const machine = await session.boot([
+    "-drive",
+    `if=none,id=${disk.id},file=${disk.path},format=raw`,
+    "-device",
+    `usb-storage,bus=usb.0,id=${disk.id},drive=${disk.id}`,
+  ]);
+  await untilInGuest(machine, listens(EXT4.port));
+  await restic(machine.address(EXT4.port), "unlock", "--remove-all");
+  assert.match(await restic(machine.address(EXT4.port), "snapshots"), /1 snapshots/);
+  await machine.web.powerOff();
+  await machine.ended();
+  await fsck(disk);
+});
+
+await session.scenario("no boot has changed the root file system", 120, async () => {
+  const own = await rootDigest(`${await session.directory()}/system.img`);
+  assert.equal(own, await rootDigest(session.image.path));
+});
+
+session.close();

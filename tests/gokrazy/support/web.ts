@@ -1,0 +1,99 @@
+/**
+ * gokrazy's own web interface, used as its pages use it.
+ *
+ * @see https://github.com/gokrazy/gokrazy/blob/main/status.go, supervise.go, statuslog.go
+ * @module
+ */
+import { linesOf } from "../../../dist/tools/command.ts";
+import { LIMIT_MS } from "../../support/wait.ts";
+
+/** What `/status` says of a service. */
+export interface ServiceStatus {
+  readonly Stopped: boolean;
+  /** 0 before its first start; that of the last process, also after its end. */
+  readonly Pid: number;
+}
+
+/** A client of one machine's web interface. */
+export class WebInterface {
+  readonly #base: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(base: string, password: string) {
+    this.#base = base;
+    this.#headers = { Authorization: `Basic ${btoa(`gokrazy:${password}`)}` };
+  }
+
+  async #get(path: string, init: RequestInit = {}): Promise<Response> {
+    const response = await fetch(`${this.#base}${path}`, {
+      signal: AbortSignal.timeout(LIMIT_MS),
+      redirect: "manual",
+      ...init,
+      headers: { ...this.#headers, ...init.headers as Record<string, string> },
+    });
+    if (response.status < 400) return response;
+    throw new Error(
+      `Cannot ${init.method ?? "GET"} ${path}: ${response.status} ${await response.text()}`,
+    );
+  }
+
+  /** Whether the machine is up: its start page is answered. */
+  async answers(): Promise<boolean> {
+    try {
+      await (await this.#get("/", { signal: AbortSignal.timeout(5000) })).body?.cancel();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async status(service: string): Promise<ServiceStatus> {
+    const headers = { Accept: "application/json" };
+    return await (await this.#get(`/status?path=/user/${service}`, { headers })).json();
+  }
+
+  /** What the buttons of the status page do: Restart (which also starts), Stop; `kill` is SIGKILL. */
+  async press(button: "restart" | "stop", service: string, signal: "term" | "kill" = "term") {
+    const page = await this.#get(`/status?path=/user/${service}`);
+    const cookie = page.headers.get("Set-Cookie")?.split(";", 1)[0] ?? "";
+    await page.body?.cancel();
+    const form = { path: `/user/${service}`, xsrftoken: cookie.split("=")[1] ?? "", signal };
+    const init = { method: "POST", headers: { Cookie: cookie }, body: new URLSearchParams(form) };
+    await (await this.#get(`/${button}`, init)).body?.cancel();
+  }
+
+  /** `/poweroff`: SIGTERM to all services, up to 100 s, then off; returns once that has begun. */
+  async powerOff(): Promise<void> {
+    const form = new URLSearchParams({ async: "true" });
+    await (await this.#get("/poweroff", { method: "POST", body: form })).body?.cancel();
+  }
+
+  /**
+   * Follows the log of a service, from the oldest of the 100 lines that gokrazy keeps, until so many of
+   * them match; gives the lines up to there.
+   */
+  async log(
+    service: string,
+    pattern: RegExp,
+    { count = 1, stream = "stderr", limitMs = LIMIT_MS }: {
+      count?: number;
+      stream?: "stdout" | "stderr";
+      limitMs?: number;
+    } = {},
+  ): Promise<string[]> {
+    const lines: string[] = [];
+    const path = `/log?path=/user/${service}&stream=${stream}`;
+    try {
+      const { body } = await this.#get(path, { signal: AbortSignal.timeout(limitMs) });
+      let found = 0;
+      for await (const line of linesOf(body!)) {
+        lines.push(line);
+        if (pattern.test(line) && ++found === count) return lines;
+      }
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+    }
+    const wanted = `${count} lines ${pattern} of ${service} within ${limitMs} ms`;
+    throw new Error(`${wanted}; it said:\n${lines.join("\n")}`);
+  }
+}
