@@ -5,7 +5,7 @@
  */
 import { CommandError, runCommand } from "../tools/command.ts";
 import { DENO_PATH } from "./deno_package.ts";
-import { DistError } from "./image.ts";
+import { DistError, fileDigest } from "./image.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
@@ -55,12 +55,64 @@ export function eagerModules(text: string): string[] {
     .map(([, from, bare]) => (from ?? bare)!);
 }
 
-/** Writes the bundle. @throws {DistError} with deno's own words. */
-export async function bundleProgram(output: string): Promise<void> {
+/** The esbuild that this Deno fetches from npm to bundle with, and its SHA-256 by architecture. */
+const ESBUILD = {
+  version: "0.25.5",
+  sha256: {
+    x86_64: "3331e0b23c99d93d9a39e436a4838de40ca1c95ac3bcbd9874ba169d8545b634",
+    aarch64: "d6d656d9326ce1c55c01f73604a3cffda35c63cce60016e9ed795ac91cd1e67d",
+  },
+} as const;
+
+/** esbuild could not be fetched; its message says why. */
+export class EsbuildMissing extends DistError {
+  override name = "EsbuildMissing";
+}
+
+/**
+ * Compares the esbuild that Deno keeps with the pinned one: deno.lock does not cover it.
+ *
+ * @param folder Deno's own cache.
+ * @throws {DistError} where it is another one.
+ */
+export async function checkEsbuild(folder: string): Promise<void> {
+  const name = `esbuild-linux-${Deno.build.arch === "x86_64" ? "x64" : "arm64"}`;
+  const path = `${folder}/dl/esbuild-${ESBUILD.version}/${name}`;
+  const found = await fileDigest(path, "sha256", "hex").catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  const wanted = ESBUILD.sha256[Deno.build.arch as keyof typeof ESBUILD.sha256];
+  if (found !== undefined && found !== wanted) {
+    throw new DistError(`Cannot use "${path}": it is not the esbuild ${ESBUILD.version} of npm
+  expected SHA-256 ${wanted}
+  found    SHA-256 ${found}
+Remove it, and it is fetched again`);
+  }
+}
+
+/** Runs `deno bundle`. @throws {DistError} with deno's own words. */
+async function bundle(output: string): Promise<void> {
   await runCommand(Deno.execPath(), bundleArgs(output), { cwd: ROOT }).catch((error) => {
     if (!(error instanceof CommandError)) throw error;
-    throw new DistError(["Cannot bundle the program:", ...error.lines].join("\n"));
+    // deno-lint-ignore no-control-regex -- deno colours its output also where no terminal reads it
+    const said = error.lines.join("\n").replace(/\x1b\[[0-9;]*m/g, "").replace(
+      /\n+Stack [^]*$/,
+      "",
+    );
+    const Reason = said.includes("@esbuild/") ? EsbuildMissing : DistError;
+    throw new Reason(`Cannot bundle the program: ${said}`);
   });
+}
+
+/** Writes the bundle. @throws {DistError} where it cannot be made, or would start slowly. */
+export async function bundleProgram(output: string): Promise<void> {
+  const info = await runCommand(Deno.execPath(), ["info", "--json"], { cwd: ROOT });
+  const { denoDir } = JSON.parse(info.join("\n")) as { denoDir: string };
+  await checkEsbuild(denoDir);
+  await bundle(output);
+  // It may have been fetched just now.
+  await checkEsbuild(denoDir);
   const text = finishBundle(await Deno.readTextFile(output));
   const eager = eagerModules(text);
   if (eager.length > 0) {

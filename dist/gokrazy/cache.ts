@@ -81,8 +81,9 @@ export async function keptPart(
   ingredients: readonly string[],
   progress: Progress,
   make: (folder: string) => Promise<MadePart>,
+  cache: string = distCache(),
 ): Promise<Part> {
-  const parent = `${distCache()}/${name}`;
+  const parent = `${cache}/${name}`;
   const folder = `${parent}/${textDigest(JSON.stringify(ingredients)).slice(0, 16)}`;
   await Deno.mkdir(parent, { recursive: true });
   using _lock = await lockFolder(parent, name, progress);
