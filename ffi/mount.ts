@@ -5,15 +5,27 @@
  */
 import {
   AT_EMPTY_PATH,
+  ERRNO,
   MNT_DETACH,
   O_CLOEXEC,
   O_DIRECTORY,
+  O_EXCL,
+  O_NONBLOCK,
+  O_PATH,
   O_RDONLY,
   STATX_MNT_ID_UNIQUE,
   UMOUNT_NOFOLLOW,
 } from "../mod/linux.ts";
 import type { Mounter } from "../mod/mount.ts";
 import { cString, type Libc, readErrno } from "./libc.ts";
+
+function uniqueMountId(libc: Libc, fd: number): string {
+  const buffer = new Uint8Array(256); // struct statx
+  const result = libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, buffer);
+  const view = new DataView(buffer.buffer);
+  const known = result === 0 && (view.getUint32(0, true) & STATX_MNT_ID_UNIQUE) !== 0;
+  return known ? String(view.getBigUint64(144, true)) : "";
+}
 
 /**
  * A Mounter over libc. Calls that can block for minutes run on a thread of their own. errno of that
@@ -47,12 +59,21 @@ export function libcMounter(libc: Libc): Mounter {
       return fd < 0 ? { errno: readErrno(libc) } : { fd };
     },
 
-    uniqueMountId(fd) {
-      const buffer = new Uint8Array(256); // struct statx
-      const result = libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, buffer);
-      const view = new DataView(buffer.buffer);
-      const known = result === 0 && (view.getUint32(0, true) & STATX_MNT_ID_UNIQUE) !== 0;
-      return known ? String(view.getBigUint64(144, true)) : "";
+    uniqueMountId: (fd) => uniqueMountId(libc, fd),
+
+    uniqueMountIdAt(path) {
+      const fd = libc.open(cString(path), O_PATH | O_CLOEXEC, 0);
+      if (fd < 0) return "";
+      const id = uniqueMountId(libc, fd);
+      libc.close(fd);
+      return id;
+    },
+
+    isInUse(device) {
+      const fd = libc.open(cString(device), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC, 0);
+      if (fd < 0) return readErrno(libc) === ERRNO.EBUSY;
+      libc.close(fd);
+      return false;
     },
 
     closeDirectory(fd) {

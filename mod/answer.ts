@@ -50,5 +50,6 @@ export async function answer(
   }
   const server = startAnswering(await findServer(given, world), args, world);
   const options = { stopMs: STOP_MS, usesHtpasswd: false };
-  return exitCode(await superviseServer(server, signals, options, world), world.platform);
+  const { ending } = await superviseServer(server, signals, options, world);
+  return exitCode(ending, world.platform);
 }

@@ -69,6 +69,17 @@ async function checkUnixSocket(path: string, world: World) {
   world.log.info(`removed the dead socket "${path}" that an earlier rest-server left`);
 }
 
+/** Removes the socket of a rest-server that has ended: its sandbox lets it make one, but remove nothing there. */
+export async function removeSocket(listen: Listen, directory: string, world: World): Promise<void> {
+  if (listen.kind !== "unix" || world.socketActivated) return;
+  const path = resolvePath(listen.path, directory);
+  const facts = await world.files.stat(path).catch(() => null);
+  if (facts?.kind !== "socket" || await world.sockets.unixAnswers(path)) return;
+  await world.files.remove(path).catch((error) =>
+    world.log.warn(`Cannot remove the socket "${path}": ${messageOf(error)}`)
+  );
+}
+
 /** Who listens on a TCP port is a question for ss(8); here only whether somebody does. */
 async function checkTcp(host: string, port: string, world: World) {
   // A service's name, such as ":http", is rest-server's to look up; port 0 is always free.

@@ -122,8 +122,7 @@ export const CONFIG = {
   MNT_WATCH: define({
     fallback: "2",
     takes: "seconds, 0 or more",
-    meaning:
-      "reserved: seconds between two looks at the disk; checked, without effect in this version",
+    meaning: "seconds between two looks at the disk while it is served; 0: never",
     parse: parseSeconds,
   }),
   MNT_USER: define({

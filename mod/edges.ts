@@ -48,12 +48,24 @@ function inMemory(path: string): boolean {
   return /^\/(proc|sys|dev|run\/restic-rest-server)\//.test(path);
 }
 
+/**
+ * Writes from the start, and only then cuts what was longer: whoever reads after a SIGKILL in between finds
+ * the old lines or the new ones, never an empty file.
+ */
+function overwrite(path: string, text: string): void {
+  using file = Deno.openSync(path, { write: true, create: true, mode: 0o600 });
+  const bytes = new TextEncoder().encode(text);
+  let written = 0;
+  while (written < bytes.length) written += file.writeSync(bytes.subarray(written));
+  file.truncateSync(bytes.length);
+}
+
 export const files: Files = {
   async readText(path) {
     return inMemory(path) ? Deno.readTextFileSync(path) : await Deno.readTextFile(path);
   },
   async writeText(path, text) {
-    if (inMemory(path)) Deno.writeTextFileSync(path, text, { mode: 0o600 });
+    if (inMemory(path)) overwrite(path, text);
     else await Deno.writeTextFile(path, text, { mode: 0o600 });
   },
   async readAt(path, offset, length) {

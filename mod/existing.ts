@@ -59,6 +59,18 @@ export async function isOfSource(
     numbers.every((number) => number !== undefined && found.majorMinors.includes(number.trim()));
 }
 
+/** Why nothing can be served from a mount any more, whatever it is of; `undefined` where it lives. */
+export async function deathOf(info: MountInfo, world: World): Promise<string | undefined> {
+  const dead = info.superOptions.find((option) => DEAD_OPTIONS.includes(option));
+  if (dead !== undefined) return `its file system is dead (${dead})`;
+  // An anonymous number: a btrfs, which is known by its source alone, or no device at all.
+  const anonymous = info.majorMinor.startsWith("0:");
+  if (anonymous && info.fsType !== "btrfs") return undefined;
+  const device = anonymous ? info.mountSource : `/sys/dev/block/${info.majorMinor}`;
+  const gone = await world.files.stat(device).catch(() => undefined) === null;
+  return gone ? `its device "${info.mountSource}" (${info.majorMinor}) is gone` : undefined;
+}
+
 /** Why a mount of the right source cannot be used; `undefined` where it can. */
 async function unfit(
   info: MountInfo,
@@ -66,8 +78,8 @@ async function unfit(
   found: FoundSource,
   world: World,
 ): Promise<string | undefined> {
-  const dead = info.superOptions.find((option) => DEAD_OPTIONS.includes(option));
-  if (dead !== undefined) return `its file system is dead (${dead})`;
+  const dead = await deathOf(info, world);
+  if (dead !== undefined) return dead;
   for (const number of found.majorMinors) {
     if (await world.files.stat(`/sys/dev/block/${number}`) === null) {
       return `its device ${number} is gone`;

@@ -77,6 +77,8 @@ export interface Rules {
  */
 export function sandboxOf(listen: Listen, directory: string): Sandbox {
   if (listen.kind === "unix") {
+    // An abstract socket, see unix(7), is no file.
+    if (listen.path.startsWith("@")) return { socketDirectory: null, port: null };
     return { socketDirectory: resolvePath(`${listen.path}/..`, directory), port: null };
   }
   const number = /^\d{1,5}$/.test(listen.port) ? Number(listen.port) : NaN;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Config } from "./config.ts";
-import type { FailureKind } from "./exit.ts";
+import { Failure, type FailureKind } from "./exit.ts";
 import { type Sandbox, sandboxOf } from "./landlock.ts";
 import { resolveNearest } from "./paths.ts";
 import { resolvePath, type ServerArgs } from "./server_args.ts";
@@ -37,6 +37,37 @@ export interface LaunchPlan {
   readonly sandbox: Sandbox | null;
 }
 
+/** A plan with the descriptors that the launcher inherits for itself. */
+export interface Handover extends LaunchPlan {
+  /** Where its report goes. */
+  readonly reportFd: number;
+  /** The mounted directory. */
+  readonly rootFd: number | null;
+}
+
+/**
+ * Reads the value of {@linkcode LAUNCH_VARIABLE}.
+ *
+ * @throws {Failure} "configuration" for one that this program has not made.
+ */
+export function parseHandover(text: string): Handover {
+  let handover: Partial<Handover> | null = null;
+  try {
+    handover = JSON.parse(text);
+  } catch {
+    // Said below.
+  }
+  const isWhole = typeof handover?.program === "string" && Number.isInteger(handover.parent) &&
+    Number.isInteger(handover.reportFd) && handover.rootFd !== undefined &&
+    handover.user !== undefined && handover.sandbox !== undefined &&
+    Array.isArray(handover.needs) && Array.isArray(handover.writes);
+  if (isWhole) return handover as Handover;
+  throw new Failure(
+    "configuration",
+    `Cannot use ${LAUNCH_VARIABLE}: it is not for users, this program sets it for itself; unset it`,
+  );
+}
+
 /** What the launcher said before it was gone. */
 export interface LaunchReport {
   readonly warnings: readonly string[];
@@ -63,16 +94,27 @@ export interface Launcher {
   start(plan: LaunchPlan, args: readonly string[], rootFd: number | null): LaunchedServer;
 }
 
+/** One line of the report; `undefined` for what the launcher did not write. */
+function parseLine(line: string): ReportLine | undefined {
+  try {
+    const said = JSON.parse(line);
+    return typeof said === "object" && said !== null ? said : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Puts the launcher's lines, one JSON object each, together; a line that was cut short is left out. */
 export function parseReport(text: string): LaunchReport {
   const warnings: string[] = [];
   let failure: LaunchReport["failure"] = null;
   let executed = false;
   for (const line of text.split("\n").slice(0, -1)) {
-    const said = JSON.parse(line) as ReportLine;
+    const said = parseLine(line);
+    if (said === undefined) continue;
     if ("warning" in said) warnings.push(said.warning);
     else if ("failure" in said) failure = said.failure;
-    else executed = true;
+    else if ("executed" in said) executed = true;
   }
   return { warnings, failure, executed };
 }

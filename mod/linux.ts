@@ -32,6 +32,7 @@ export const O_RDONLY = 0x0;
 export const O_WRONLY = 0x1;
 export const O_RDWR = 0x2;
 export const O_CREAT = 0x40;
+export const O_EXCL = 0x80;
 export const O_APPEND = 0x400;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
@@ -64,6 +65,7 @@ export const SIG_IGN = 1n;
 export const SIG_SETMASK = 2;
 
 /** Modes of access(2), from `include/uapi/linux/fcntl.h` and unistd.h. */
+export const X_OK = 1;
 export const W_OK = 2;
 export const R_OK = 4;
 
@@ -73,12 +75,15 @@ export const PR_SET_KEEPCAPS = 8;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_RAISE = 2;
+export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** capset(2), from `include/uapi/linux/capability.h`. */
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 export const CAP_NET_BIND_SERVICE = 10;
 
 /** System calls without a function in glibc; the same numbers on x86-64 and arm64 (`asm/unistd.h`). */
+export const SYS_PIDFD_SEND_SIGNAL = 424;
+export const SYS_PIDFD_OPEN = 434;
 export const SYS_LANDLOCK_CREATE_RULESET = 444;
 export const SYS_LANDLOCK_ADD_RULE = 445;
 export const SYS_LANDLOCK_RESTRICT_SELF = 446;

@@ -6,7 +6,9 @@
 import { Failure, messageOf } from "./exit.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { MountInfo } from "./mountinfo.ts";
+import { Orphan } from "./orphan.ts";
 import { readTextIfAny } from "./paths.ts";
+import { markProcess, type ProcessMark, type ServerMark } from "./processes.ts";
 import type { World } from "./world.ts";
 
 /** flock(2) on a file by path. */
@@ -20,13 +22,6 @@ export interface FileLocks {
   close(fd: number): void;
 }
 
-/** A process that a later one can recognize: pids are used again, pids with a start time are not. */
-export interface ProcessMark {
-  readonly pid: number;
-  /** Clock ticks since boot: field 22 of `/proc/PID/stat`, see proc(5). */
-  readonly startTime: string;
-}
-
 /** A mount that a later one can recognize: what mountinfo says of it, and the id that is never used again. */
 export interface MountMark
   extends Pick<MountInfo, "mountId" | "majorMinor" | "fsType" | "mountSource"> {
@@ -38,7 +33,7 @@ export interface MountMark
 export interface LockRecord {
   readonly target: string;
   readonly wrapper: ProcessMark;
-  readonly server?: ProcessMark;
+  readonly server?: ServerMark;
   /** The mount that this program made. */
   readonly mount?: MountMark;
 }
@@ -53,30 +48,16 @@ export interface TargetLock {
   release(): Promise<void>;
 }
 
-/** Field 22 of the text of `/proc/PID/stat`; the name in field 2 can hold anything, so it counts from its end. */
-export function parseStartTime(stat: string): string | undefined {
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-}
+const isMark = (mark: ProcessMark | undefined) =>
+  Number.isInteger(mark?.pid) && typeof mark!.startTime === "string";
 
-/** The mark of a process; `undefined` where it is gone. */
-export async function markProcess(pid: number, world: World): Promise<ProcessMark | undefined> {
-  const stat = await readTextIfAny(`/proc/${pid}/stat`, world.files);
-  const startTime = stat === undefined ? undefined : parseStartTime(stat);
-  return startTime === undefined ? undefined : { pid, startTime };
-}
-
-async function isAlive(mark: ProcessMark | undefined, world: World): Promise<boolean> {
-  if (mark === undefined) return false;
-  return (await markProcess(mark.pid, world))?.startTime === mark.startTime;
-}
-
-/** Parses a lock file; `undefined` for one that is empty or cut short. */
+/** Parses a lock file, of which only the first line counts; `undefined` for one that is empty or cut short. */
 export function parseLockRecord(text: string): LockRecord | undefined {
   try {
-    const record = JSON.parse(text);
-    return typeof record?.target === "string" && typeof record.wrapper?.pid === "number"
-      ? record
-      : undefined;
+    const record = JSON.parse(text.split("\n", 1)[0]!);
+    if (typeof record?.target !== "string" || !isMark(record.wrapper)) return undefined;
+    const { server, ...rest } = record;
+    return isMark(server) ? { ...rest, server } : rest;
   } catch {
     return undefined;
   }
@@ -91,27 +72,18 @@ export async function lockName(target: string): Promise<string> {
   return `${name.slice(0, 100)}-${hex.join("")}.lock`;
 }
 
-/** Names who holds the lock, as well as the file tells. */
-async function refuse(target: string, path: string, world: World): Promise<Failure> {
-  const record = parseLockRecord(await readTextIfAny(path, world.files) ?? "");
-  const holder = await isAlive(record?.wrapper, world)
-    ? `another restic-rest-server, process ${record!.wrapper.pid}, serves it`
-    : await isAlive(record?.server, world)
-    ? `the rest-server of an earlier run, process ${record!.server!.pid}, still serves it`
-    : `some process holds "${path}"`;
-  return new Failure(
-    "locked",
-    `Cannot use "${target}": ${holder}; stop that one first, or set another MNT_TARGET`,
-  );
-}
-
 /**
- * Takes the lock of a target.
+ * Takes the lock of a target; what an earlier run left holding it is ended first.
  *
  * @param target without symlinks.
  * @throws {Failure} "locked" where somebody holds it.
+ * @throws the reason of `stopping` where that came first.
  */
-export async function lockTarget(target: string, world: World): Promise<TargetLock> {
+export async function lockTarget(
+  target: string,
+  world: World,
+  stopping: AbortSignal,
+): Promise<TargetLock> {
   const { files, locks } = world;
   const path = `${world.runDirectory}/${await lockName(target)}`;
   const fault = (what: string) =>
@@ -121,6 +93,13 @@ export async function lockTarget(target: string, world: World): Promise<TargetLo
   } catch (error) {
     throw fault(messageOf(error));
   }
+  const orphan = new Orphan(
+    target,
+    path,
+    async () => parseLockRecord(await readTextIfAny(path, files) ?? ""),
+    world,
+    stopping,
+  );
   // A file that was removed between open and lock is nobody's lock any more: take the new one.
   for (;;) {
     const opened = locks.open(path);
@@ -129,8 +108,9 @@ export async function lockTarget(target: string, world: World): Promise<TargetLo
     const errno = locks.tryLock(fd);
     if (errno !== 0) {
       locks.close(fd);
-      if (errno === ERRNO.EAGAIN) throw await refuse(target, path, world);
-      throw fault(errnoName(errno));
+      if (errno !== ERRNO.EAGAIN) throw fault(errnoName(errno));
+      await orphan.wait();
+      continue;
     }
     const [mine, named] = await Promise.all([files.stat(`/proc/self/fd/${fd}`), files.stat(path)]);
     if (mine === null || mine.inode !== named?.inode) {

@@ -5,11 +5,17 @@
  */
 import { announced } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
-import { compareFlags, isOfSource, readMounts, refuseForeign } from "./existing.ts";
+import { compareFlags, deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure, messageOf } from "./exit.ts";
-import { blockFilesystems, describeMount, explainMount, type Explanation } from "./explain.ts";
+import {
+  blockFilesystems,
+  describeMount,
+  explainMount,
+  explainUnmount,
+  type Explanation,
+} from "./explain.ts";
 import { kernelMessages } from "./kmsg.ts";
-import { errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
+import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
 import { formatFlags } from "./mount_options.ts";
@@ -28,6 +34,10 @@ export interface Mounter {
   openDirectory(path: string): { readonly fd: number } | { readonly errno: number };
   /** STATX_MNT_ID_UNIQUE of the mount that a descriptor is on, see statx(2); "" before Linux 6.8. */
   uniqueMountId(fd: number): string;
+  /** The same of the mount on a path; "" where its file system is too dead to tell, too. */
+  uniqueMountIdAt(path: string): string;
+  /** Whether a file system on this device lives on in the kernel: open(2) with O_EXCL says EBUSY. */
+  isInUse(device: string): boolean;
   closeDirectory(fd: number): void;
   /** syncfs(2): whether everything reached the disk. */
   sync(fd: number): Promise<boolean>;
@@ -151,6 +161,55 @@ function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
 }
 
 /**
+ * The mount on the target that is to be judged: a dead one that an earlier run made is cleared first.
+ */
+async function clearDead(
+  target: string,
+  left: LockRecord | undefined,
+  world: World,
+): Promise<MountInfo | undefined> {
+  const there = mountAt(await readMounts(world), target);
+  const dead = there && await deathOf(there, world);
+  if (there === undefined || dead === undefined) return there;
+  const uniqueId = world.mounter.uniqueMountIdAt(target);
+  // A file system that is too dead to tell its id is known by all that mountinfo says.
+  const mark = markMount(there, uniqueId === "" ? left?.mount?.uniqueId ?? "" : uniqueId);
+  if (!isSameMount(mark, left?.mount)) return there;
+  const errno = await world.mounter.unmount(target, { detach: true });
+  world.log.warn(
+    errno === 0
+      ? `detached the mount of "${there.mountSource}" on "${target}" that an earlier run left: ${dead}`
+      : explainUnmount(errno, target, []),
+  );
+  return mountAt(await readMounts(world), target);
+}
+
+/**
+ * A file system that was detached lives on in the kernel until nobody holds it: mount(2) would give the
+ * same dead one again.
+ *
+ * @throws {MountError} to be tried again.
+ */
+async function requireUnused(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
+  if (found.majorMinors.length === 0) return;
+  for (const mount of await readMounts(world)) {
+    if (await isOfSource(mount, found, world)) return;
+  }
+  for (const device of [found.source, ...found.otherMembers]) {
+    if (!world.mounter.isInUse(device)) continue;
+    throw new MountError(spec, ERRNO.EBUSY, {
+      retry: true,
+      kind: "mount",
+      text:
+        `Cannot mount ${
+          describeMount(spec)
+        }: "${device}" is in use, though no mount here shows it: a ` +
+        "file system that was detached is held by some process, or another mount namespace has it mounted",
+    });
+  }
+}
+
+/**
  * Mounts the source, or takes over the mount that is there, and proves that the target is now a mount
  * of the very device asked for.
  *
@@ -177,11 +236,12 @@ export async function mountSource(
         "remove it, or set another MNT_TARGET",
     );
   }
-  const before = mountAt(await readMounts(world), target);
+  const before = await clearDead(target, left, world);
   if (before !== undefined) {
     await refuseForeign(before, spec, found, world);
     await alignFlags(before, spec, found, world);
   } else {
+    await requireUnused(spec, found, world);
     await callMount(spec, found, world);
   }
   const opened = world.mounter.openDirectory(target);

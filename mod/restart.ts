@@ -27,3 +27,9 @@ export async function delayRestart(served: Served, name: string, run: Run): Prom
   );
   await clock.sleep(delayMs, signals.stopping);
 }
+
+/** Waits before a lost disk is looked for again: one that is lost as soon as it serves must not flap. */
+export async function waitAfterLoss(count: number, { signals, world }: Run): Promise<void> {
+  world.log.info("waiting for the disk; it is served again as soon as it is back");
+  await world.clock.sleep(restartDelayMs(count), signals.stopping);
+}

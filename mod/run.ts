@@ -2,19 +2,21 @@
  * The program in one line of flow:
  *
  * lock the target -> wait for the disk -> mount -> check -> serve -> unmount -> how it ended
+ *                          ^                                 |
+ *                          +------ disk lost: detach --------+
  *
  * @module
  */
 import type { Config, MountConfig } from "./config.ts";
-import { type Ending, Failure, messageOf, withUnmount } from "./exit.ts";
-import { lockTarget } from "./lock.ts";
+import { type Ending, Failure, messageOf, SHORT_LIFE_MS, withUnmount } from "./exit.ts";
+import { lockTarget, type TargetLock } from "./lock.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
-import { delayRestart } from "./restart.ts";
+import { delayRestart, waitAfterLoss } from "./restart.ts";
 import { serve, type Served, serveMounted } from "./serve.ts";
 import { findServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
-import { unmount } from "./unmount.ts";
+import { detach, unmount } from "./unmount.ts";
 import type { World } from "./world.ts";
 
 /** What one run is about. */
@@ -48,23 +50,41 @@ export async function run(run: Run): Promise<Ending> {
 
 async function serveOnMount(run: Run, server: string, mount: MountConfig): Promise<Ending> {
   const target = await resolveTarget(mount.target, run.world);
-  const lock = await lockTarget(target, run.world);
+  const lock = await lockTarget(target, run.world, run.signals.stopping);
   try {
-    const mounted = await mountWhenThere(run, mount, target, lock);
-    let served: Served;
-    let unmounted = false;
-    try {
-      served = await serveMounted(run, server, mount, mounted, lock);
-    } catch (error) {
-      served = { ending: ending(error, run), livedMs: 0 };
-    } finally {
-      unmounted = await unmount(mounted, run.world);
+    for (let losses = 1;; losses++) {
+      const { served, unmounted } = await serveOnce(run, server, mount, target, lock);
+      if (!served.lost) {
+        await delayRestart(served, target, run);
+        return withUnmount(served.ending, unmounted);
+      }
+      if (served.livedMs >= SHORT_LIFE_MS) losses = 1;
+      await waitAfterLoss(losses, run);
     }
-    await delayRestart(served, target, run);
-    return withUnmount(served.ending, unmounted);
   } finally {
     await lock.release();
   }
+}
+
+/** From the wait for the disk to its unmount, or to its loss. */
+async function serveOnce(
+  run: Run,
+  server: string,
+  mount: MountConfig,
+  target: string,
+  lock: TargetLock,
+): Promise<{ readonly served: Served; readonly unmounted: boolean }> {
+  const mounted = await mountWhenThere(run, mount, target, lock);
+  let served: Served | undefined;
+  let unmounted = false;
+  try {
+    served = await serveMounted(run, server, mount, mounted, lock);
+  } catch (error) {
+    served = { ending: ending(error, run), livedMs: 0, lost: false };
+  } finally {
+    unmounted = served?.lost ? await detach(mounted, run.world) : await unmount(mounted, run.world);
+  }
+  return { served, unmounted };
 }
 
 async function serveWithoutMount(run: Run, server: string): Promise<Ending> {

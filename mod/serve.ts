@@ -3,11 +3,13 @@
  *
  * @module
  */
-import { checkServer } from "./check.ts";
+import { announced } from "./announce.ts";
+import { checkServer, removeSocket } from "./check.ts";
 import type { MountConfig } from "./config.ts";
 import { type Ending, Failure } from "./exit.ts";
 import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
 import { markProcess, type TargetLock } from "./lock.ts";
+import { watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
@@ -22,6 +24,8 @@ const GOKRAZY_STOP_MAX_MS = 80_000;
 export interface Served {
   readonly ending: Ending;
   readonly livedMs: number;
+  /** The disk was lost: rest-server was ended for that, and is to serve again when the disk is back. */
+  readonly lost: boolean;
 }
 
 /**
@@ -51,12 +55,15 @@ export async function serveMounted(
   } finally {
     world.locks.inherit(lock.fd, false);
   }
+  const { watchMs } = run.config;
   return await superviseLaunched(run, serverArgs, server, {
     beside: (ended) => [
       noteServer(server, mounted, lock, world),
       syncWhenWritten(mounted, world, ended),
       releaseWhenQuiet(world, ended),
     ],
+    watch: (ended) =>
+      watchMs === 0 ? Promise.resolve(null) : watchDisk(mount, mounted, watchMs, world, ended),
     onStop: () => mounted.sync(),
   });
 }
@@ -77,6 +84,8 @@ export async function serve(run: Run, program: string): Promise<Served> {
 /** What is done while rest-server lives, until `ended` is aborted. */
 interface Beside {
   readonly beside: (ended: AbortSignal) => Promise<unknown>[];
+  /** Gives why the disk is lost; `null` after `ended`. */
+  readonly watch?: (ended: AbortSignal) => Promise<string | null>;
   /** Called once, when a stop begins. */
   readonly onStop?: () => Promise<unknown>;
 }
@@ -90,22 +99,26 @@ async function superviseLaunched(
   run: Run,
   serverArgs: ServerArgs,
   server: LaunchedServer,
-  { beside, onStop }: Beside,
+  { beside, watch, onStop }: Beside,
 ): Promise<Served> {
   const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
   const work = beside(done.signal);
   const launched = sayWarnings(server, world);
+  const watching = watch?.(done.signal);
   const options = {
     ...serveOptions(run, serverArgs),
+    ...(watching === undefined ? {} : { lost: watching }),
     onStop: () => {
       if (onStop !== undefined) work.push(onStop());
     },
   };
-  const ending = await superviseServer(server, signals, options, world);
+  const { ending, lost } = await superviseServer(server, signals, options, world);
   done.abort();
-  await Promise.all(work);
+  // A syncfs(2) on a lost disk may never return, and nothing is left to be saved.
+  if (!lost) await Promise.all(work);
+  await watching;
   const { executed, failure } = await launched;
   if (failure !== null) throw new Failure(failure.kind, failure.message);
   if (!executed && ending.kind === "exited") {
@@ -115,8 +128,9 @@ async function superviseLaunched(
         "its own lines above say why",
     );
   }
-  sayEnd(ending, world);
-  return { ending, livedMs: world.clock.now() - startedMs };
+  if (lost) world.log.info("rest-server has ended");
+  else sayEnd(ending, world);
+  return { ending, livedMs: world.clock.now() - startedMs, lost };
 }
 
 async function sayWarnings({ launched }: LaunchedServer, { log }: World): Promise<LaunchReport> {

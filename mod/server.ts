@@ -119,8 +119,8 @@ export function startServer(
   }
 }
 
-/** How long a signal of the process group can take to get here after it has ended rest-server. */
-const SAME_SIGNAL_MS = 200;
+/** How long a signal of the process group can take to get here after it has ended rest-server, also on a slow Pi. */
+const SAME_SIGNAL_MS = 1000;
 
 /** How a server is supervised. */
 export interface ServeOptions {
@@ -130,7 +130,18 @@ export interface ServeOptions {
   readonly usesHtpasswd: boolean;
   /** Called once, when a stop begins. */
   readonly onStop?: () => void;
+  /** Resolves with why the disk is lost, or with `null` where it never was. */
+  readonly lost?: Promise<string | null>;
 }
+
+/** How rest-server ended, and whether that was because its disk was lost. */
+export interface Supervised {
+  readonly ending: Ending;
+  readonly lost: boolean;
+}
+
+/** rest-server cannot finish anything without its disk. */
+const LOST_STOP_MS = 2000;
 
 /**
  * Passes signals on to rest-server until it ends, and judges its end. After a stop signal it gets
@@ -141,11 +152,12 @@ export async function superviseServer(
   signals: Signals,
   options: ServeOptions,
   world: World,
-): Promise<Ending> {
+): Promise<Supervised> {
   const { log, clock } = world;
   const sent = new Set<SignalName>();
   const ended = new AbortController();
   let killing: Promise<void> | undefined;
+  let lost = false;
 
   function send(signal: SignalName): void {
     sent.add(signal);
@@ -159,12 +171,12 @@ export async function superviseServer(
   }
 
   /** SIGKILL once the time is over, however it gets over. */
-  async function killLater(): Promise<void> {
-    await clock.sleep(options.stopMs, AbortSignal.any([ended.signal, signals.hurrying]));
+  async function killLater(stopMs: number): Promise<void> {
+    await clock.sleep(stopMs, AbortSignal.any([ended.signal, signals.hurrying]));
     if (ended.signal.aborted) return;
     const why = signals.hurrying.aborted
       ? "a second SIGINT asked for it"
-      : `it did not stop within ${options.stopMs / 1000} s (MNT_STOP)`;
+      : `it did not stop within ${stopMs / 1000} s${lost ? "" : " (MNT_STOP)"}`;
     log.warn(`killing rest-server (process ${server.pid}): ${why}`);
     send("SIGKILL");
     for (let waited = 0; !ended.signal.aborted; waited += SAY_EVERY_MS) {
@@ -185,7 +197,15 @@ export async function superviseServer(
     options.onStop?.();
     // With no time to give, the gentle signal would only race with SIGKILL.
     if (options.stopMs > 0) send(signal);
-    killing = killLater();
+    killing = killLater(options.stopMs);
+  }
+
+  /** What is written by now is lost, and waiting for it would only keep the disk from coming back. */
+  function beginLoss(why: string): void {
+    log.error(`${why}; stopping rest-server (process ${server.pid})`);
+    lost = true;
+    send("SIGTERM");
+    killing = killLater(LOST_STOP_MS);
   }
 
   function take(signal: SignalName): void {
@@ -195,14 +215,18 @@ export async function superviseServer(
   }
 
   const unlisten = signals.listen(take);
+  void options.lost?.then((why) => {
+    if (why !== null && killing === undefined && !ended.signal.aborted) beginLoss(why);
+  });
   try {
     if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
     const status = await server.status;
-    // Ctrl-C goes to the whole process group: our own copy of the signal can be a moment behind.
-    if (status.signal === "SIGINT" || status.signal === "SIGTERM") {
+    // Ctrl-C, and each signal of gokrazy, goes to the whole process group: our own copy of it can be a
+    // moment behind rest-server's clean end.
+    if (status.code === 0 || status.signal === "SIGINT" || status.signal === "SIGTERM") {
       await clock.sleep(SAME_SIGNAL_MS, signals.stopping);
     }
-    return judgeServer(status, signals.stopSignal, sent);
+    return { ending: judgeServer(status, signals.stopSignal, sent), lost };
   } finally {
     ended.abort();
     unlisten();

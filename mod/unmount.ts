@@ -95,3 +95,27 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   if (errno !== 0) log.error(explainUnmount(errno, target, []));
   return clean;
 }
+
+/**
+ * Takes a lost mount out of the way, with no sync, for that may never end.
+ *
+ * @returns whether its file system is gone from the target.
+ */
+export async function detach(mounted: Mounted, world: World): Promise<boolean> {
+  const { mounter, log } = world;
+  const target = mounted.info.mountPoint;
+  mounter.closeDirectory(mounted.rootFd);
+  if (!mounted.ours) {
+    log.warn(`left "${target}" mounted: it was mounted before this program came; unmount it`);
+    return false;
+  }
+  const place = await placeOf(mounted, world);
+  if (place !== "on its target") {
+    if (place !== "gone") log.warn(`Cannot detach "${target}": it ${place}`);
+    return place === "gone";
+  }
+  const errno = await mounter.unmount(target, { detach: true });
+  if (errno === 0) log.info(`detached "${target}"`);
+  else log.error(explainUnmount(errno, target, []));
+  return errno === 0;
+}

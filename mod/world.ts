@@ -9,6 +9,7 @@ import type { SignalName } from "./linux.ts";
 import type { FileLocks } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { KernelLog, Mounter } from "./mount.ts";
+import type { Processes } from "./processes.ts";
 
 /** Time that does not jump. */
 export interface Clock {
@@ -114,6 +115,7 @@ export interface World {
   watchDevices(): DeviceEvents;
   readonly mounter: Mounter;
   readonly locks: FileLocks;
+  readonly processes: Processes;
   openKernelLog(): KernelLog | null;
   /** Gives back the memory that only the start needed. */
   releaseMemory(): void;

@@ -27,6 +27,10 @@ interface FakeMount {
   readonly majorMinor: string;
   /** Made by somebody else, as from fstab. */
   readonly foreign: boolean;
+  /** Its disk was pulled; one that is put back is another one to the kernel. */
+  dead: boolean;
+  /** A server was started on it: what is undone before counts for nothing. */
+  served: boolean;
 }
 
 export interface FakeServer {
@@ -56,12 +60,22 @@ export class FakeWorld {
   /** So many calls of umount2(2) say EBUSY. */
   busy = 0;
   detached = false;
+  /** Somebody holds every file system that is detached from now on. */
+  holding = false;
+  /** Devices whose detached file system lives on. */
+  readonly undead = new Set<string>();
+  /** Servers that were ended because their disk was lost. */
+  readonly lostServers = new Set<number>();
+  /** From the loss to the detach that follows it. */
+  #losing = false;
   /** While set, mount(2) does not return. */
   slowMount: PromiseWithResolvers<void> | undefined;
   nextServerStubborn = false;
   lock: string | undefined;
   #nextId = 100;
   #nextPid = 1000;
+  #nextSequence = 1;
+  readonly #sequences = new Map<string, number>();
   #sleepers: { readonly atMs: number; readonly wake: () => void }[] = [];
   #deviceEvent: () => void = () => {};
 
@@ -86,12 +100,14 @@ export class FakeWorld {
 
   plug(disk: FakeDisk): void {
     this.disks.push(disk);
+    this.#sequences.set(disk.path, this.#nextSequence++);
     this.#deviceEvent();
   }
 
   unplug(path: string): void {
     const index = this.disks.findIndex((disk) => disk.path === path);
     if (index >= 0) this.disks.splice(index, 1);
+    for (const mount of this.mounts) mount.dead ||= mount.source === path;
     this.#deviceEvent();
   }
 
@@ -101,7 +117,14 @@ export class FakeWorld {
   }
 
   #mountDisk({ path, minor }: FakeDisk, foreign: boolean): void {
-    this.mounts.push({ id: this.#nextId++, source: path, majorMinor: `8:${minor}`, foreign });
+    this.mounts.push({
+      id: this.#nextId++,
+      source: path,
+      majorMinor: `8:${minor}`,
+      foreign,
+      dead: false,
+      served: false,
+    });
   }
 
   get liveServer(): FakeServer | undefined {
@@ -140,9 +163,17 @@ export class FakeWorld {
     return `${lines.join("\n")}\n`;
   }
 
+  #partitions(): string {
+    const lines = this.disks.map(({ path, minor }) => `   8 ${minor} 1024 ${path.slice(5)}\n`);
+    return `major minor  #blocks  name\n\n${lines.join("")}`;
+  }
+
   #readText(path: string): string {
     if (path === "/proc/self/mountinfo") return this.#mountinfo();
-    if (path === "/proc/partitions") return this.disks.map((disk) => disk.path).join("\n");
+    if (path === "/proc/partitions") return this.#partitions();
+    const minor = /^\/sys\/dev\/block\/8:(\d+)\/diskseq$/.exec(path)?.[1];
+    const disk = this.disks.find((disk) => String(disk.minor) === minor);
+    if (disk !== undefined) return `${this.#sequences.get(disk.path)}\n`;
     if (path === "/run/lock") return this.lock ?? "";
     if (path.endsWith(".lock")) return this.lock ?? "";
     const pid = /^\/proc\/(\d+)\/stat$/.exec(path)?.[1];
@@ -181,6 +212,7 @@ export class FakeWorld {
       },
     };
     this.servers.push(server);
+    if (top !== undefined) top.served = true;
     this.#statuses.set(server.pid, promise);
     return server;
   }
@@ -204,6 +236,7 @@ export class FakeWorld {
       const disk = this.disks.find((disk) => disk.path === spec.source);
       if (disk === undefined) return ERRNO.ENOENT;
       if (this.mounts.length > 0) this.#violate("P3: two mounts on the target");
+      if (this.undead.has(spec.source)) this.#violate("P1: mounted the dead file system again");
       this.#mountDisk(disk, false);
       return 0;
     },
@@ -214,12 +247,17 @@ export class FakeWorld {
         this.busy--;
         return Promise.resolve(ERRNO.EBUSY);
       }
-      this.detached ||= detach;
-      if (this.mounts.pop()?.foreign) this.#violate("P3: unmounted what is not ours");
+      const mount = this.mounts.pop()!;
+      if (mount.foreign) this.#violate("P3: unmounted what is not ours");
+      if (detach && this.holding) this.undead.add(mount.source);
+      this.detached ||= detach && mount.served && !this.#losing;
+      this.#losing = false;
       return Promise.resolve(0);
     },
     openDirectory: () => ({ fd: 9 }),
     uniqueMountId: () => String(this.mounts.at(-1)?.id),
+    uniqueMountIdAt: () => String(this.mounts.at(-1)?.id),
+    isInUse: (device) => this.undead.has(device),
     closeDirectory: () => {},
     sync: () => Promise.resolve(true),
   };
@@ -243,8 +281,10 @@ export class FakeWorld {
   }
 
   world(platform: World["platform"]): World {
-    const say = (level: string) => (message: string) =>
-      void this.lines.push(`${level}: ${message}`);
+    const say = (level: string) => (message: string) => {
+      this.lines.push(`${level}: ${message}`);
+      this.#noteLoss(message);
+    };
     const blkidText = () =>
       this.disks.map(({ path, uuid, label }) =>
         `${path}: LABEL="${label}" UUID="${uuid}" TYPE="ext4"\n`
@@ -301,9 +341,18 @@ export class FakeWorld {
       watchDevices: () => this.#deviceEvents(),
       mounter: this.mounter,
       locks: { open: () => ({ fd: 8 }), tryLock: () => 0, inherit: () => {}, close: () => {} },
+      processes: { open: () => ({ errno: ERRNO.ESRCH }), kill: () => 0, close: () => {} },
       openKernelLog: () => null,
       releaseMemory: () => {},
     };
+  }
+
+  #noteLoss(message: string): void {
+    const pid = /is lost: .*stopping rest-server \(process (\d+)\)$/.exec(message)?.[1];
+    if (pid === undefined) return;
+    this.lostServers.add(Number(pid));
+    this.#losing = true;
+    if (!this.mounts.at(-1)?.dead) this.#violate("P7: left a disk that is there");
   }
 
   /** What must hold at every moment. */

@@ -26,7 +26,7 @@ function place(platform: Platform) {
     clock: { now: () => 0, sleep: (ms) => Promise.resolve(void delays.push(ms)) },
   });
   const end = (ending: Ending, livedMs: number, name = "/mnt") =>
-    delayRestart({ ending, livedMs }, name, { signals, world } as unknown as Run);
+    delayRestart({ ending, livedMs, lost: false }, name, { signals, world } as unknown as Run);
   return { delays, notes, signals, end };
 }
 

@@ -1,0 +1,147 @@
+/**
+ * Whether the disk under a serving rest-server is still there: what can be asked without writing to it and
+ * without waking it.
+ *
+ * @module
+ */
+import type { MountConfig } from "./config.ts";
+import { readMounts } from "./existing.ts";
+import { messageOf } from "./exit.ts";
+import { readDiskSequence } from "./look.ts";
+import type { Mounted } from "./mount.ts";
+import { splitOptions } from "./mount_options.ts";
+import { mountAt, type MountInfo } from "./mountinfo.ts";
+import { readTextIfAny } from "./paths.ts";
+import type { World } from "./world.ts";
+
+/** What one probe found. */
+export interface Findings {
+  /** Why nothing can be served from it any more; `null` where it can. */
+  readonly lost: string | null;
+  /** What the administrator should know, though serving goes on; each line is said once. */
+  readonly troubles: readonly string[];
+}
+
+/** A super block option that says that the file system is dead for good: ext4 6.12, xfs, btrfs. */
+const DEAD = "shutdown";
+/** Of a file system that gave up writing after an error; older kernels turn `rw` into `ro` instead. */
+const READ_ONLY = ["emergency_ro", "ro"];
+
+/** What the options of a mount say, `before` being those it was mounted with. */
+export function judgeOptions(now: MountInfo, before: MountInfo): Findings {
+  if (now.superOptions.includes(DEAD)) {
+    return { lost: `its file system was shut down after an error (${DEAD})`, troubles: [] };
+  }
+  const turned = READ_ONLY.find((option) =>
+    now.superOptions.includes(option) && !before.superOptions.includes(option)
+  );
+  if (turned === undefined) return { lost: null, troubles: [] };
+  return {
+    lost: null,
+    troubles: [
+      `the file system has turned read-only after an error (${turned}): restores go on, backups fail; ` +
+      `see the kernel log, stop this program and run fsck on "${now.mountSource}"`,
+    ],
+  };
+}
+
+/** Devices that are gone from sysfs, or have become another disk. */
+async function goneDevices({ found }: Mounted, world: World): Promise<string[]> {
+  const gone = await Promise.all(found.majorMinors.map(async (number) => {
+    if (await world.files.stat(`/sys/dev/block/${number}`) === null) return [number];
+    const before = found.diskSequences?.get(number);
+    return before === undefined || await readDiskSequence(number, world) === before ? [] : [number];
+  }));
+  return gone.flat();
+}
+
+async function judgeDevices(mounted: Mounted, mount: MountConfig, world: World): Promise<Findings> {
+  const gone = await goneDevices(mounted, world);
+  const { majorMinors, source } = mounted.found;
+  if (gone.length === 0) return { lost: null, troubles: [] };
+  if (gone.length === majorMinors.length) {
+    return { lost: `the device "${source}" is gone (${gone.join(", ")})`, troubles: [] };
+  }
+  const what = `${gone.length} of ${majorMinors.length} members of the btrfs are gone (${
+    gone.join(", ")
+  })`;
+  return splitOptions(mount.data).includes("degraded")
+    ? { lost: null, troubles: [`${what}: serving goes on degraded`] }
+    : { lost: what, troubles: [] };
+}
+
+/** ext4's own count of errors: `Documentation/ABI/testing/sysfs-fs-ext4`. */
+async function countErrors({ info, found }: Mounted, world: World): Promise<string[]> {
+  if (!/^ext[234]$/.test(info.fsType) || found.majorMinors.length === 0) return [];
+  const link = await world.files.readLink(`/sys/dev/block/${found.majorMinors[0]}`).catch(() => "");
+  const name = link.slice(link.lastIndexOf("/") + 1);
+  const text = await readTextIfAny(`/sys/fs/ext4/${name}/errors_count`, world.files);
+  const count = Number(text?.trim() ?? 0);
+  return count > 0
+    ? [
+      `ext4 has counted ${count} error${count === 1 ? "" : "s"} on "${found.source}": ` +
+      "stop this program, unmount it, and run e2fsck -f",
+    ]
+    : [];
+}
+
+/** A file that a probe may read a byte of: the kernel keeps it in memory, so the disk may sleep on. */
+async function anyFile(directory: string, world: World): Promise<string | undefined> {
+  for (const name of await world.files.list(directory)) {
+    const path = `${directory}/${name}`;
+    if ((await world.files.stat(path))?.kind === "file") return path;
+  }
+  return undefined;
+}
+
+/**
+ * Asks the file system itself: a shut-down ext4 still answers stat and readdir, a shut-down xfs still
+ * answers statfs, so a byte is read, too. What is only denied to us says nothing about the disk.
+ */
+async function touch(mount: MountConfig, mounted: Mounted, world: World): Promise<string | null> {
+  try {
+    await world.files.stat(mounted.info.mountPoint);
+    for (const directory of [mount.path, mounted.info.mountPoint]) {
+      if (await world.files.stat(directory) === null) continue;
+      const file = await anyFile(directory, world);
+      if (file === undefined) continue;
+      await world.files.readAt(file, 0, 1);
+      break;
+    }
+    return null;
+  } catch (error) {
+    const harmless = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied;
+    return harmless ? null : `it cannot be read: ${messageOf(error)}`;
+  }
+}
+
+/** One probe. It ends only when the file system answers. */
+export async function probe(
+  mount: MountConfig,
+  mounted: Mounted,
+  world: World,
+): Promise<Findings> {
+  const { info } = mounted;
+  const lost = (why: string): Findings => ({ lost: why, troubles: [] });
+  const mounts = await readMounts(world);
+  if (!mounts.some(({ mountId }) => mountId === info.mountId)) {
+    return lost("somebody else unmounted it");
+  }
+  const top = mountAt(mounts, info.mountPoint);
+  if (top?.mountId !== info.mountId) {
+    return lost(
+      top === undefined
+        ? "a mount above it hides it"
+        : `"${top.mountSource}" (${top.fsType}) was mounted over it`,
+    );
+  }
+  const options = judgeOptions(top, info);
+  if (options.lost !== null) return options;
+  const devices = await judgeDevices(mounted, mount, world);
+  if (devices.lost !== null) return devices;
+  const unreadable = await touch(mount, mounted, world);
+  if (unreadable !== null) return lost(unreadable);
+  const troubles = [...options.troubles, ...devices.troubles, ...await countErrors(mounted, world)];
+  return { lost: null, troubles };
+}
