@@ -11,6 +11,7 @@ import { releaseCode } from "./ffi/memory.ts";
 import { launch } from "./ffi/launch.ts";
 import { libcLauncher, type SelfCommand } from "./ffi/launcher.ts";
 import { libcMounter } from "./ffi/mount.ts";
+import { libcProcesses } from "./ffi/processes.ts";
 import { dropSignal, ignoreSignal } from "./ffi/signals.ts";
 import { answer } from "./mod/answer.ts";
 import { ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
@@ -19,7 +20,7 @@ import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
 import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
 import { helpText, parseVerb, type Verb } from "./mod/help.ts";
-import { LAUNCH_VARIABLE } from "./mod/launch.ts";
+import { LAUNCH_VARIABLE, parseHandover } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
 import { run } from "./mod/run.ts";
@@ -73,6 +74,7 @@ function makeWorld(
     launcher: libcLauncher(libc, edges.programs, self),
     mounter: libcMounter(libc),
     locks: libcFileLocks(libc),
+    processes: libcProcesses(libc),
     openKernelLog: () => openKernelLog(libc),
     releaseMemory: () => releaseCode(libc),
   };
@@ -135,6 +137,10 @@ function explain(error: unknown, platform: Platform): number {
   return EXIT.defect[platform];
 }
 
+async function findPlatform(): Promise<Platform> {
+  return await edges.files.stat("/gokrazy/init") === null ? "host" : "gokrazy";
+}
+
 async function exitWithCode(): Promise<number> {
   const signals = new Signals();
   let platform: Platform = "host";
@@ -150,7 +156,7 @@ async function exitWithCode(): Promise<number> {
     // First of all, and with no await before it: a signal of the first moment must not be missed.
     const libc = openLibc();
     listenForSignals(signals, libc);
-    if (await edges.files.stat("/gokrazy/init") !== null) platform = "gokrazy";
+    platform = await findPlatform();
     code = await main(signals, platform, libc);
   } catch (error) {
     code = explain(error, platform);
@@ -162,7 +168,14 @@ async function exitWithCode(): Promise<number> {
 /** This program is the wrapper, unless the wrapper has started it to become rest-server. */
 async function inItsRole(): Promise<number> {
   const plan = Deno.env.get(LAUNCH_VARIABLE);
-  return plan === undefined ? await exitWithCode() : launch(plan, Deno.args);
+  if (plan === undefined) return await exitWithCode();
+  try {
+    return launch(parseHandover(plan), Deno.args);
+  } catch (error) {
+    const code = explain(error, await findPlatform());
+    await log.flush(2000);
+    return code;
+  }
 }
 
 if (import.meta.main) Deno.exit(await inItsRole());

@@ -7,7 +7,7 @@
 import { cleanEnvironment } from "../mod/environment.ts";
 import { Failure, type FailureKind, messageOf } from "../mod/exit.ts";
 import { LANDLOCK_ACCESS_NET_BIND_TCP, type Rules, rulesOf } from "../mod/landlock.ts";
-import { LAUNCH_VARIABLE, type LaunchPlan, type ReportLine } from "../mod/launch.ts";
+import { type Handover, LAUNCH_VARIABLE, type LaunchPlan, type ReportLine } from "../mod/launch.ts";
 import {
   CAP_NET_BIND_SERVICE,
   ERRNO,
@@ -22,6 +22,7 @@ import {
   O_PATH,
   O_WRONLY,
   PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
@@ -31,29 +32,17 @@ import {
   SIG_SETMASK,
   SIGNALS,
   W_OK,
+  X_OK,
 } from "../mod/linux.ts";
 import { allowPath, allowPort, createRuleset, landlockVersion, restrictSelf } from "./landlock.ts";
 import { cString, type LauncherLibc, openLauncherLibc, readErrno } from "./libc.ts";
 
-/** A plan with the descriptors that the launcher inherits for itself. */
-export interface Handover extends LaunchPlan {
-  /** Where its report goes. */
-  readonly reportFd: number;
-  /** The mounted directory. */
-  readonly rootFd: number | null;
-}
-
 /** The exit code of a launcher that failed; its report says why. */
 const FAILED = 70;
 
-/**
- * Becomes rest-server with these arguments, or gives the exit code after a failure that is in the report.
- *
- * @param text the value of {@linkcode LAUNCH_VARIABLE}.
- */
-export function launch(text: string, args: readonly string[]): number {
+/** Becomes rest-server with these arguments, or gives the exit code after a failure that is in the report. */
+export function launch(handover: Handover, args: readonly string[]): number {
   const libc = openLauncherLibc();
-  const handover: Handover = JSON.parse(text);
   const report = (line: ReportLine) => {
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     libc.write(handover.reportFd, bytes, BigInt(bytes.length));
@@ -127,7 +116,8 @@ class Launch {
     this.#check(ruleset, "landlock_create_ruleset(2)");
     this.#check(allowPath(libc, ruleset, rootFd!, rules.store), "landlock_add_rule(2)");
     if (sandbox.socketDirectory !== null) {
-      this.#allow(ruleset, sandbox.socketDirectory, rules.socket, "--listen");
+      const directory = sandbox.socketDirectory;
+      this.#allow(ruleset, this.#openPath(directory, "--listen"), rules.socket, directory);
     }
     if (typeof sandbox.port === "number" && rules.handledNet !== 0) {
       const added = allowPort(libc, ruleset, sandbox.port, LANDLOCK_ACCESS_NET_BIND_TCP);
@@ -136,17 +126,26 @@ class Launch {
     return { ruleset, rules };
   }
 
-  #allow(ruleset: number, path: string, access: number, flag: string): void {
+  /** Allows what was opened, and no path: it may lead somewhere else by now. */
+  #allow(ruleset: number, fd: number, access: number, path: string): void {
     const { libc } = this;
-    const fd = libc.open(cString(path), O_PATH | O_CLOEXEC, 0);
-    if (fd < 0) {
-      this.#fail("configuration", `Cannot open "${path}" of ${flag}: ${this.#errno()}`);
-    }
     // A pipe or a socket (EBADFD) is outside of what Landlock rules: nothing has to be allowed.
     if (allowPath(libc, ruleset, fd, access) < 0 && readErrno(libc) !== ERRNO.EBADFD) {
       this.#check(-1, `landlock_add_rule(2) for "${path}"`);
     }
     libc.close(fd);
+  }
+
+  /** A descriptor that can only be named in a rule. */
+  #openPath(path: string, flag: string): number {
+    const fd = this.libc.open(cString(path), O_PATH | O_CLOEXEC, 0);
+    if (fd < 0) {
+      this.#fail(
+        "configuration",
+        `Cannot open "${path}" of ${flag}: ${this.#errno()}; give another one`,
+      );
+    }
+    return fd;
   }
 
   /** The files that rest-server's flags name, made as the user that it will run as. */
@@ -155,15 +154,15 @@ class Launch {
     for (const { flag, path } of plan.writes) {
       // O_NONBLOCK: a FIFO that nobody reads must not hold the start.
       const flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC;
-      const fd = libc.open(cString(path), flags, 0o644);
-      if (fd >= 0) libc.close(fd);
-      else if (readErrno(libc) !== ERRNO.ENXIO) {
+      let fd = libc.open(cString(path), flags, 0o644);
+      if (fd < 0 && readErrno(libc) === ERRNO.ENXIO) fd = this.#openPath(path, flag);
+      if (fd < 0) {
         this.#fail(
           "configuration",
           `Cannot write to ${flag} "${path}": ${this.#errno()}; give another file`,
         );
       }
-      this.#allow(ruleset, path, rules.file, flag);
+      this.#allow(ruleset, fd, rules.file, path);
     }
   }
 
@@ -182,20 +181,29 @@ class Launch {
     call(libc.setgroups(1n, Uint32Array.of(gid)), "setgroups(2)");
     call(libc.setresgid(gid, gid, gid), "setresgid(2)");
     call(libc.setresuid(uid, uid, uid), "setresuid(2)");
-    if (!keep) return;
+    if (uid === 0) return;
+    // A wrapper that is not root, but has capabilities of its own, would hand them on over setresuid(2).
+    call(
+      libc.prctl(PR_CAP_AMBIENT, BigInt(PR_CAP_AMBIENT_CLEAR_ALL), 0n, 0n, 0n),
+      "prctl(2), PR_CAP_AMBIENT",
+    );
     // struct __user_cap_header_struct { __u32 version; int pid; }, and two of
     // struct __user_cap_data_struct { __u32 effective, permitted, inheritable; }
-    const mask = 1 << CAP_NET_BIND_SERVICE;
+    const mask = keep ? 1 << CAP_NET_BIND_SERVICE : 0;
     const header = Uint32Array.of(LINUX_CAPABILITY_VERSION_3, 0);
     call(libc.capset(header, Uint32Array.of(mask, mask, mask, 0, 0, 0)), "capset(2)");
+    if (!keep) return;
     const [raise, capability] = [BigInt(PR_CAP_AMBIENT_RAISE), BigInt(CAP_NET_BIND_SERVICE)];
     call(libc.prctl(PR_CAP_AMBIENT, raise, capability, 0n, 0n), "prctl(2), PR_CAP_AMBIENT");
   }
 
   #require({ path, access, cannot, cure }: LaunchPlan["needs"][number]): void {
-    const mode = access === "read" ? R_OK : W_OK;
+    const mode = access === "read" ? R_OK : R_OK | W_OK | X_OK;
     if (this.libc.access(cString(path), mode) === 0) return;
-    this.#fail("configuration", `${cannot}: ${this.#errno()}; ${cure}`);
+    const errno = readErrno(this.libc);
+    // On a disk that is mounted read-only rest-server still serves restores.
+    if (access === "write" && errno === ERRNO.EROFS) return;
+    this.#fail("configuration", `${cannot}: ${errnoName(errno)}; ${cure}`);
   }
 
   /** What Deno set for itself, and execve(2) would pass on. */

@@ -3,11 +3,16 @@
  *
  * @module
  */
-import { LAUNCH_VARIABLE, type Launcher, type LaunchReport, parseReport } from "../mod/launch.ts";
-import { F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "../mod/linux.ts";
+import {
+  type Handover,
+  LAUNCH_VARIABLE,
+  type Launcher,
+  type LaunchReport,
+  parseReport,
+} from "../mod/launch.ts";
+import { errnoName, F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "../mod/linux.ts";
 import type { Programs } from "../mod/world.ts";
-import type { Handover } from "./launch.ts";
-import type { Libc } from "./libc.ts";
+import { type Libc, readErrno } from "./libc.ts";
 
 /** How this program is started once more. */
 export interface SelfCommand {
@@ -38,7 +43,9 @@ export function libcLauncher(
   return {
     start(plan, args, rootFd) {
       const pipe = new Int32Array(2);
-      if (libc.pipe2(pipe, O_CLOEXEC) !== 0) throw new Error("Cannot make a pipe");
+      if (libc.pipe2(pipe, O_CLOEXEC) !== 0) {
+        throw new Error(`pipe2(2): ${errnoName(readErrno(libc))}`);
+      }
       const [readFd, reportFd] = [pipe[0]!, pipe[1]!];
       const inherited = rootFd === null ? [reportFd] : [reportFd, rootFd];
       const handover: Handover = { ...plan, reportFd, rootFd };

@@ -52,6 +52,14 @@ const SYMBOLS = {
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
   // int statx(int dirfd, const char *pathname, int flags, unsigned int mask, struct statx *statxbuf);
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  // long syscall(SYS_pidfd_open, pid_t pid, unsigned int flags);
+  pidfdOpen: { name: "syscall", parameters: ["isize", "i32", "u32"], result: "isize" },
+  // long syscall(SYS_pidfd_send_signal, int pidfd, int sig, siginfo_t *info, unsigned int flags);
+  pidfdSendSignal: {
+    name: "syscall",
+    parameters: ["isize", "i32", "i32", "buffer", "u32"],
+    result: "isize",
+  },
   // int *__errno_location(void);
   __errno_location: { parameters: [], result: "pointer" },
 } as const;

@@ -8,9 +8,10 @@ import { checkServer, removeSocket } from "./check.ts";
 import type { MountConfig } from "./config.ts";
 import { type Ending, Failure } from "./exit.ts";
 import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
-import { markProcess, type TargetLock } from "./lock.ts";
+import type { TargetLock } from "./lock.ts";
 import { watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
+import { markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { startServer, superviseServer } from "./server.ts";
@@ -56,7 +57,7 @@ export async function serveMounted(
     world.locks.inherit(lock.fd, false);
   }
   const { watchMs } = run.config;
-  return await superviseLaunched(run, serverArgs, server, {
+  const served = await superviseLaunched(run, serverArgs, server, {
     beside: (ended) => [
       noteServer(server, mounted, lock, world),
       syncWhenWritten(mounted, world, ended),
@@ -66,6 +67,8 @@ export async function serveMounted(
       watchMs === 0 ? Promise.resolve(null) : watchDisk(mount, mounted, watchMs, world, ended),
     onStop: () => mounted.sync(),
   });
+  if (!served.lost) await removeSocket(serverArgs.listen, directory, world);
+  return served;
 }
 
 /** Serves without a mount: rest-server as it always was, with the signals and exit codes of this program. */
@@ -123,9 +126,9 @@ async function superviseLaunched(
   if (failure !== null) throw new Failure(failure.kind, failure.message);
   if (!executed && ending.kind === "exited") {
     throw new Failure(
-      "defect",
+      "busy",
       `Cannot start rest-server: its launcher ended with exit code ${ending.code} before it could; ` +
-        "its own lines above say why",
+        "its own lines above say why; see the limits on processes, descriptors and memory",
     );
   }
   if (lost) world.log.info("rest-server has ended");
@@ -133,9 +136,9 @@ async function superviseLaunched(
   return { ending, livedMs: world.clock.now() - startedMs, lost };
 }
 
-async function sayWarnings({ launched }: LaunchedServer, { log }: World): Promise<LaunchReport> {
-  const report = await launched;
-  for (const warning of report.warnings) log.warn(warning);
+async function sayWarnings({ launched }: LaunchedServer, world: World): Promise<LaunchReport> {
+  const report = await announced("the launch of rest-server", launched, world);
+  for (const warning of report.warnings) world.log.warn(warning);
   return report;
 }
 
@@ -146,13 +149,17 @@ async function noteServer(
   lock: TargetLock,
   world: World,
 ) {
-  await launched;
-  const server = await markProcess(pid, world);
-  const record = {
-    ...(server === undefined ? {} : { server }),
-    ...(mounted.ours ? { mount: mounted.mark } : {}),
+  const note = async () => {
+    const server = await markServer(pid, world);
+    await lock.write({
+      ...(server === undefined ? {} : { server }),
+      ...(mounted.ours ? { mount: mounted.mark } : {}),
+    });
   };
-  await lock.write(record);
+  // Twice: until it is launched, another program runs under that pid.
+  await note();
+  await launched;
+  await note();
 }
 
 function serveOptions({ config, world }: Run, args: ServerArgs) {

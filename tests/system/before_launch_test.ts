@@ -118,7 +118,7 @@ for (const host of ["127.0.0.1", ""]) {
 
 await systemTest(
   [],
-  "the dead socket file of a killed rest-server is removed, and served on",
+  "the dead socket file of a killed program and its rest-server is removed, and served on",
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using where = await place();
@@ -127,7 +127,7 @@ await systemTest(
     {
       await using wrapper = where.serve(options);
       await wrapper.listening();
-      Deno.kill(serverPid(wrapper), "SIGKILL");
+      wrapper.signal("SIGKILL");
       assert.equal(await wrapper.code(), 137);
     }
     assert.ok((await Deno.stat(path)).isSocket);
@@ -137,6 +137,19 @@ await systemTest(
     assert.match(await unixAnswer(path), /^HTTP\/1\.0 404/);
   },
 );
+
+await systemTest([], "the socket file goes with rest-server, however that ends", async () => {
+  await using disk = await loopDisk({ fstype: "ext4" });
+  await using where = await place();
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    await using wrapper = where.serve({ source: disk.path, listen: "unix:socket" });
+    await wrapper.listening();
+    assert.ok((await Deno.stat(`${where.directory}/socket`)).isSocket);
+    Deno.kill(serverPid(wrapper), signal);
+    await wrapper.code();
+    await assert.rejects(Deno.stat(`${where.directory}/socket`), Deno.errors.NotFound);
+  }
+});
 
 await systemTest(
   [],

@@ -11,7 +11,7 @@ import {
 } from "../../mod/config.ts";
 import { cleanEnvironment } from "../../mod/environment.ts";
 import { kernelMessages, parseKernelRecord } from "../../mod/kmsg.ts";
-import { lockName, parseLockRecord, parseStartTime } from "../../mod/lock.ts";
+import { lockName, parseLockRecord } from "../../mod/lock.ts";
 import { formatJson, formatText } from "../../mod/log.ts";
 import {
   formatFlags,
@@ -19,6 +19,7 @@ import {
   parseMountOptions,
   splitOptions,
 } from "../../mod/mount_options.ts";
+import { parseStartTime } from "../../mod/processes.ts";
 import { parseServerArgs, resolvePath, SERVER_FLAGS } from "../../mod/server_args.ts";
 import { RUNS, tolerate } from "./fixture.ts";
 

@@ -1,35 +1,5 @@
 import assert from "node:assert/strict";
-import { files } from "../../mod/edges.ts";
-import { lockName, markProcess, parseLockRecord, parseStartTime } from "../../mod/lock.ts";
-import { filesOf, worldOf } from "./fake_parts.ts";
-
-/** Fields 3 to 52 of proc(5), each its own number. */
-const FIELDS = Array.from({ length: 50 }, (_, i) => String(i + 3)).join(" ");
-
-Deno.test("parseStartTime() finds field 22, whatever the process is called", () => {
-  for (const name of ["sh", "a b", "a) S 1 (b", ")))", "", "1 2 3", "line\nend", "ü"]) {
-    assert.equal(parseStartTime(`123 (${name}) ${FIELDS}\n`), "22", name);
-  }
-});
-
-Deno.test("parseStartTime() gives nothing for a text that was cut short", () => {
-  for (const text of ["", "123", "123 (sh", "123 (sh)", "123 (sh) S 1 2"]) {
-    assert.equal(parseStartTime(text), undefined, text);
-  }
-});
-
-Deno.test("markProcess() knows this process again, and no process that is gone", async () => {
-  const world = worldOf({ files });
-  const mark = await markProcess(Deno.pid, world);
-  assert.equal(mark!.pid, Deno.pid);
-  assert.match(mark!.startTime, /^\d+$/);
-  assert.deepEqual(await markProcess(Deno.pid, world), mark);
-  assert.equal(await markProcess(4_194_305, world), undefined);
-  assert.equal(
-    await markProcess(1, worldOf({ files: filesOf({ "/proc/1/stat": "1 (" }) })),
-    undefined,
-  );
-});
+import { lockName, parseLockRecord } from "../../mod/lock.ts";
 
 Deno.test("parseLockRecord() reads what was written", () => {
   const records = [
@@ -37,7 +7,7 @@ Deno.test("parseLockRecord() reads what was written", () => {
     {
       target: "/a \n\"ü'",
       wrapper: { pid: 1, startTime: "2" },
-      server: { pid: 3, startTime: "4" },
+      server: { pid: 3, startTime: "4", executable: "/usr/bin/rest-server" },
       mount: { mountId: 5, majorMinor: "8:1", fsType: "ext4", mountSource: "/dev/sda1" },
     },
   ];
@@ -61,10 +31,22 @@ Deno.test("parseLockRecord() gives nothing for a file that is empty, cut short o
     '{"target":1,"wrapper":{"pid":1}}',
     '{"target":"/a","wrapper":null}',
     '{"target":"/a","wrapper":{"pid":"1"}}',
+    '{"target":"/a","wrapper":{"pid":1}}',
+    '{"target":"/a","wrapper":{"pid":"1","startTime":"2"}}',
     "1234\n",
     "\0\0\0\0",
   ];
   for (const text of bad) assert.equal(parseLockRecord(text), undefined, text);
+});
+
+Deno.test("parseLockRecord() leaves out a rest-server that no process can be", () => {
+  const record = { target: "/a", wrapper: { pid: 1, startTime: "2" } };
+  const bad = [null, 3, {}, { pid: "self", startTime: "2" }, { pid: 1.5, startTime: "2" }, {
+    pid: 3,
+  }];
+  for (const server of bad) {
+    assert.deepEqual(parseLockRecord(JSON.stringify({ ...record, server })), record);
+  }
 });
 
 Deno.test("lockName() is another one for each target, and a name that a file can have", async () => {

@@ -1,0 +1,130 @@
+/**
+ * What an earlier run left behind, and holds a target's lock: a rest-server whose wrapper was killed.
+ *
+ * @module
+ */
+import { SAY_EVERY_MS } from "./announce.ts";
+import { Failure } from "./exit.ts";
+import { errnoName } from "./linux.ts";
+import type { LockRecord } from "./lock.ts";
+import { isAlive, markServer, type ServerMark } from "./processes.ts";
+import type { World } from "./world.ts";
+
+/** Between two looks at the lock. */
+const LOOK_EVERY_MS = 20;
+/** A killed wrapper takes rest-server with it: so long that can be on its way. */
+const DYING_MS = 1000;
+/** A launcher sees by itself that its wrapper is gone, and a wrapper that starts says so in the file. */
+const UNKNOWN_MS = 5000;
+
+/** The wait for a lock that a dead wrapper left held. */
+export class Orphan {
+  readonly #startMs: number;
+  /** The process that got its SIGKILL, and when. */
+  #killed: { readonly pid: number; readonly atMs: number } | undefined;
+  #saidMs = 0;
+
+  /**
+   * @param path the lock file.
+   * @param readRecord reads what it says now.
+   */
+  constructor(
+    readonly target: string,
+    readonly path: string,
+    readonly readRecord: () => Promise<LockRecord | undefined>,
+    readonly world: World,
+    readonly stopping: AbortSignal,
+  ) {
+    this.#startMs = world.clock.now();
+  }
+
+  /**
+   * Waits a moment for the lock to come free, or ends the process that a dead wrapper left with it.
+   *
+   * @throws {Failure} "locked" where the one that holds it is none of ours to end.
+   * @throws the reason of `stopping`.
+   */
+  async wait(): Promise<void> {
+    const { world, stopping } = this;
+    stopping.throwIfAborted();
+    const record = await this.readRecord();
+    if (await isAlive(record?.wrapper, world)) {
+      throw this.#refusal(
+        `another restic-rest-server, process ${record!.wrapper.pid}, serves it`,
+      );
+    }
+    const waitedMs = world.clock.now() - this.#startMs;
+    if (this.#killed !== undefined) this.#sayHanging(this.#killed);
+    else if (await isAlive(record?.server, world)) {
+      if (waitedMs >= DYING_MS) await this.#end(record!.server!);
+    } else if (waitedMs >= UNKNOWN_MS) {
+      throw this.#refusal(`some process holds "${this.path}"`);
+    }
+    await world.clock.sleep(LOOK_EVERY_MS, stopping);
+    stopping.throwIfAborted();
+  }
+
+  #refusal(holder: string): Failure {
+    return new Failure(
+      "locked",
+      `Cannot use "${this.target}": ${holder}; stop that one first, or set another MNT_TARGET`,
+    );
+  }
+
+  /** Ends the rest-server of a record, and nothing else. */
+  async #end(server: ServerMark): Promise<void> {
+    const { log, processes, clock } = this.world;
+    const { pid } = server;
+    const opened = processes.open(pid);
+    // Gone since it was looked at: its lock is on its way.
+    if ("errno" in opened && !await isAlive(server, this.world)) return;
+    let fault = "errno" in opened ? `pidfd_open(2): ${errnoName(opened.errno)}` : undefined;
+    if ("fd" in opened) {
+      // The descriptor is there: from here on nobody else can come to have this pid unseen.
+      const mine = await this.#isOurs(server);
+      const errno = mine ? processes.kill(opened.fd) : 0;
+      processes.close(opened.fd);
+      if (!mine && !await isAlive(server, this.world)) return;
+      if (!mine) fault = "it is not what that run started, so it is left alone";
+      else if (errno !== 0) fault = `pidfd_send_signal(2): ${errnoName(errno)}`;
+    }
+    if (fault !== undefined) {
+      const whose = "the rest-server of an earlier run";
+      throw this.#refusal(`${whose}, process ${pid}, still holds it (${fault})`);
+    }
+    log.warn(
+      `ended the rest-server of an earlier run, process ${pid}: its wrapper died without it`,
+    );
+    this.#killed = { pid, atMs: clock.now() };
+  }
+
+  /** Whether the process runs what the record says, since when it says, and has this very lock. */
+  async #isOurs(server: ServerMark): Promise<boolean> {
+    const { files } = this.world;
+    const now = await markServer(server.pid, this.world);
+    if (now?.startTime !== server.startTime || now.executable !== server.executable) return false;
+    try {
+      // The text of a link: to ask for the file behind it could hang on a disk that does.
+      const directory = `/proc/${server.pid}/fd`;
+      const lock = await files.realPath(this.path);
+      for (const fd of await files.list(directory)) {
+        if (await files.readLink(`${directory}/${fd}`).catch(() => "") === lock) return true;
+      }
+    } catch {
+      // It ended meanwhile, or is not ours to look at.
+    }
+    return false;
+  }
+
+  #sayHanging({ pid, atMs }: { readonly pid: number; readonly atMs: number }): void {
+    const waitedMs = this.world.clock.now() - atMs;
+    if (waitedMs - this.#saidMs < SAY_EVERY_MS) return;
+    this.#saidMs = waitedMs;
+    this.world.log.warn(
+      `the rest-server of an earlier run, process ${pid}, has not ended ${
+        Math.round(waitedMs / 1000)
+      } s after ` +
+        "SIGKILL: it hangs in the kernel, as on a disk that does not answer; waiting for it",
+    );
+  }
+}

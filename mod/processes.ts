@@ -1,0 +1,61 @@
+/**
+ * Processes that a later run can recognize.
+ *
+ * @module
+ */
+import { readTextIfAny } from "./paths.ts";
+import type { World } from "./world.ts";
+
+/** Processes by descriptor, which never comes to mean another process as a pid can, see pidfd_open(2). */
+export interface Processes {
+  open(pid: number): { readonly fd: number } | { readonly errno: number };
+  /** SIGKILL by pidfd_send_signal(2); 0 or errno. */
+  kill(fd: number): number;
+  close(fd: number): void;
+}
+
+/** A process that a later one can recognize: pids are used again, pids with a start time are not. */
+export interface ProcessMark {
+  readonly pid: number;
+  /** Clock ticks since boot: field 22 of `/proc/PID/stat`, see proc(5). */
+  readonly startTime: string;
+}
+
+/** A rest-server, or the launcher that becomes it. */
+export interface ServerMark extends ProcessMark {
+  /** What it runs, by its path. */
+  readonly executable: string;
+}
+
+/** Field 22 of the text of `/proc/PID/stat`; the name in field 2 can hold anything, so it counts from its end. */
+export function parseStartTime(stat: string): string | undefined {
+  return fieldsOf(stat)[19];
+}
+
+/** Fields 3 and up. */
+function fieldsOf(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** The mark of a process; `undefined` where it is gone. A zombie is gone: it holds nothing any more. */
+export async function markProcess(pid: number, world: World): Promise<ProcessMark | undefined> {
+  const stat = await readTextIfAny(`/proc/${pid}/stat`, world.files);
+  const startTime = stat === undefined ? undefined : parseStartTime(stat);
+  if (startTime === undefined || /^[ZX]/.test(fieldsOf(stat!)[0]!)) return undefined;
+  return { pid, startTime };
+}
+
+/** The mark of rest-server; `undefined` where it is gone, or not ours to look at. */
+export async function markServer(pid: number, world: World): Promise<ServerMark | undefined> {
+  const mark = await markProcess(pid, world);
+  const executable = await world.files.readLink(`/proc/${pid}/exe`).catch(() => undefined);
+  if (mark === undefined || executable === undefined) return undefined;
+  // proc(5): one that was replaced meanwhile, by an upgrade, still runs.
+  return { ...mark, executable: executable.replace(/ \(deleted\)$/, "") };
+}
+
+/** Whether the process of a mark still lives. */
+export async function isAlive(mark: ProcessMark | undefined, world: World): Promise<boolean> {
+  if (mark === undefined) return false;
+  return (await markProcess(mark.pid, world))?.startTime === mark.startTime;
+}
