@@ -9,7 +9,8 @@
 import { ensurePrograms } from "../dist/tools/debian.ts";
 import { findTools } from "../dist/tools/tools.ts";
 import { EsbuildMissing, runnableBundle } from "../dist/gokrazy/bundle.ts";
-import { coverageOfLines, formatCoverage, sumCounts } from "./support/report.ts";
+import { DistError } from "../dist/gokrazy/image.ts";
+import { type Counts, coverageOfLines, formatCoverage, sumCounts } from "./support/report.ts";
 import { PROGRAM_VARIABLE } from "./support/wrapper.ts";
 import { runTests, TEST } from "./support/runner.ts";
 
@@ -18,6 +19,8 @@ const HERE = import.meta.dirname!;
 const COVERAGE_MIN = 95;
 /** As root these make the disks of tests/system/. */
 const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
+/** The tests of what goes into gokrazy's image, which need no booted one. */
+const DIST_TESTS = ["dist_package", "dist_shim"].map((name) => `${HERE}/gokrazy/${name}_test.ts`);
 
 const root = Deno.uid() === 0;
 const say = (line: string) => console.log(`test: ${line}`);
@@ -59,9 +62,11 @@ async function testBundle(env: Record<string, string>): Promise<Counts> {
       [PROGRAM_VARIABLE]: starter,
     });
   } catch (error) {
-    if (!(error instanceof EsbuildMissing)) throw error;
-    say(`ignored: the tests of the program with the bundle: ${error.message}`);
-    return { passed: 0, failed: 0, ignored: 1 };
+    if (!(error instanceof DistError)) throw error;
+    const ignored = error instanceof EsbuildMissing;
+    const how = ignored ? "ignored" : "FAILED";
+    say(`${how}: the tests of the program with the bundle: ${error.message}`);
+    return { passed: 0, failed: ignored ? 0 : 1, ignored: ignored ? 1 : 0 };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -77,7 +82,7 @@ async function main(): Promise<number> {
       await runTests([...TEST, "--parallel", `${HERE}/unit`, `${HERE}/program`], env),
       // Without coverage: the lines of the bundle are not those of mod/.
       await testBundle(plain),
-      await runTests([...TEST, ...DIST_TESTS.map((name) => `${HERE}/gokrazy/${name}_test.ts`)], plain),
+      await runTests([...TEST, ...DIST_TESTS], plain),
     ];
     const files = await systemFiles();
     if (root) {

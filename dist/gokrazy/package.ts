@@ -17,20 +17,23 @@ import { type Target, TARGETS } from "./targets.ts";
 
 const SHIM = new URL("shim", import.meta.url).pathname;
 
-/** What is not the program: blkid and the C library, Debian's or the user's. */
-async function systemParts(
+/** What the user names instead of Debian's. */
+async function givenParts(target: Target, { blkid, glibc }: DistOptions): Promise<Part[]> {
+  return [
+    ...blkid === undefined ? [] : [await givenBlkid(target, blkid)],
+    ...glibc === undefined ? [] : [await givenGlibc(target, glibc)],
+  ];
+}
+
+/** Debian's blkid and C library, where the user names no other. */
+async function debianParts(
   target: Target,
   { blkid, glibc }: DistOptions,
   progress: Progress,
 ): Promise<Part[]> {
-  const given = [
-    ...blkid === undefined ? [] : [await givenBlkid(target, blkid)],
-    ...glibc === undefined ? [] : [await givenGlibc(target, glibc)],
-  ];
-  if (given.length === 2) return given;
+  if (blkid !== undefined && glibc !== undefined) return [];
   const { apt, debian } = await Apt.open(target.arch, progress);
   return [
-    ...given,
     ...blkid === undefined ? [await debianBlkid(target, debian, apt, progress)] : [],
     ...glibc === undefined ? [await debianGlibc(target, debian, apt, progress)] : [],
   ];
@@ -85,10 +88,12 @@ async function writeFolder(
  */
 export async function makePackage(options: DistOptions, output: string, progress: Progress) {
   const target = TARGETS[options.arch];
+  // First, for a mistake there needs no download to be found.
+  const given = await givenParts(target, options);
   const folder = await Deno.makeTempDir({ prefix: "restic-rest-server-dist-" });
   try {
     const program = await makeProgram(target, options.engine, folder, progress);
-    const parts = [program, ...await systemParts(target, options, progress)];
+    const parts = [program, ...given, ...await debianParts(target, options, progress)];
     return await writeFolder(target, program, parts, output, progress);
   } finally {
     await Deno.remove(folder, { recursive: true });
