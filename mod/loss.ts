@@ -5,23 +5,32 @@
  */
 import { ANNOUNCE_EVERY_MS, SAY_EVERY_MS } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
+import { messageOf } from "./exit.ts";
 import { kernelMessages } from "./kmsg.ts";
 import type { Mounted } from "./mount.ts";
 import { type Findings, probe } from "./probe.ts";
 import type { World } from "./world.ts";
 
-/** Says that a probe hangs, after {@linkcode ANNOUNCE_EVERY_MS} and then each minute, until it ends. */
-async function patiently<T>(call: Promise<T>, source: string, world: World): Promise<T> {
+/**
+ * Waits for a probe, and says after {@linkcode ANNOUNCE_EVERY_MS} and then each minute that it hangs.
+ *
+ * @returns `null` once `ended` is aborted: a hanging probe is left to itself, for nothing can end it.
+ */
+async function patiently<T>(
+  call: Promise<T>,
+  source: string,
+  world: World,
+  ended: AbortSignal,
+): Promise<T | null> {
   const { clock, log } = world;
-  const ended = new AbortController();
+  const answered = new AbortController();
+  const over = AbortSignal.any([answered.signal, ended]);
   const startMs = clock.now();
   const seconds = () => Math.round((clock.now() - startMs) / 1000);
-  let said = false;
-  const say = async () => {
+  const say = async (): Promise<null> => {
     for (let pauseMs = ANNOUNCE_EVERY_MS;; pauseMs = SAY_EVERY_MS) {
-      await clock.sleep(pauseMs, ended.signal);
-      if (ended.signal.aborted) return;
-      said = true;
+      await clock.sleep(pauseMs, over);
+      if (over.aborted) return null;
       log.warn(
         `"${source}" has not answered for ${seconds()} s: it hangs; see its cable and the kernel log`,
       );
@@ -29,11 +38,13 @@ async function patiently<T>(call: Promise<T>, source: string, world: World): Pro
   };
   const saying = say();
   try {
-    return await call;
+    return await Promise.race([call, saying]);
   } finally {
-    ended.abort();
+    answered.abort();
     await saying;
-    if (said) log.info(`"${source}" answers again after ${seconds()} s`);
+    if (!ended.aborted && seconds() * 1000 >= ANNOUNCE_EVERY_MS) {
+      log.info(`"${source}" answers again after ${seconds()} s`);
+    }
   }
 }
 
@@ -62,17 +73,10 @@ export async function watchDisk(
     for (;;) {
       await clock.sleep(everyMs, ended);
       if (ended.aborted) return null;
-      const over = Promise.withResolvers<null>();
-      const end = () => over.resolve(null);
-      ended.addEventListener("abort", end);
-      const look = patiently(probe(mount, mounted, world), source, world);
-      // A hanging probe must not hold the end; it is left to itself then.
-      const findings: Findings | null = await Promise.race([look, over.promise]);
-      ended.removeEventListener("abort", end);
-      if (findings === null) {
-        look.catch(() => {});
-        return null;
-      }
+      const look = probe(mount, mounted, world).catch((error): Findings => // No descriptor left, /proc not readable: that says nothing about the disk.
+      ({ lost: null, troubles: [`Cannot look at "${source}": ${messageOf(error)}`] }));
+      const findings = await patiently(look, source, world, ended);
+      if (findings === null) return null;
       if (findings.lost !== null) return withKernel(`"${source}" is lost: ${findings.lost}`);
       for (const trouble of findings.troubles) {
         if (!said.has(trouble)) log.error(withKernel(trouble));

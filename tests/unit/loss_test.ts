@@ -1,0 +1,199 @@
+/** What a look at the disk finds, and how the watch speaks of it. */
+import assert from "node:assert/strict";
+import type { MountConfig } from "../../mod/config.ts";
+import { watchDisk } from "../../mod/loss.ts";
+import type { FoundSource } from "../../mod/look.ts";
+import type { Mounted } from "../../mod/mount.ts";
+import { parseMountinfo } from "../../mod/mountinfo.ts";
+import { type Findings, judgeOptions, probe } from "../../mod/probe.ts";
+import type { Files, World } from "../../mod/world.ts";
+import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
+
+const TARGET = "/mnt/backup";
+const ROOT_LINE = "1 0 259:1 / / rw - ext4 /dev/root rw";
+const line = (id: number, superOptions: string, source = "/dev/sda1") =>
+  `${id} 1 8:1 / ${TARGET} rw - ext4 ${source} ${superOptions}`;
+const infoOf = (text: string) => parseMountinfo(`${ROOT_LINE}\n${text}\n`).at(-1)!;
+
+const FOUND: FoundSource = {
+  source: "/dev/sda1",
+  fstype: "ext4",
+  blkidType: "ext4",
+  majorMinors: ["8:1"],
+  otherMembers: [],
+  fsid: undefined,
+  warnings: [],
+  diskSequences: new Map([["8:1", "5"]]),
+};
+
+function mountedOf(found: Partial<FoundSource> = {}): Mounted {
+  const info = infoOf(line(30, "rw"));
+  return {
+    info,
+    found: { ...FOUND, ...found },
+    mark: { ...info, uniqueId: "" },
+    ours: true,
+    rootFd: 9,
+    sync: () => Promise.resolve(true),
+  };
+}
+
+const MOUNT = { path: `${TARGET}/restic`, data: "" } as MountConfig;
+
+/** A machine on which all is well, but for what a test changes. */
+function nodes(change: Record<string, Node> = {}): Record<string, Node> {
+  return {
+    "/proc/self/mountinfo": `${ROOT_LINE}\n${line(30, "rw")}\n`,
+    "/sys/dev/block/8:1": facts("directory"),
+    "/sys/dev/block/8:1/diskseq": "5\n",
+    [TARGET]: facts("directory"),
+    [`${TARGET}/restic`]: ".htpasswd",
+    [`${TARGET}/restic/.htpasswd`]: new Uint8Array([1]),
+    ...change,
+  };
+}
+
+const look = (change: Record<string, Node>, mounted = mountedOf(), mount = MOUNT) =>
+  probe(mount, mounted, worldOf({ files: filesOf(nodes(change)) }));
+
+Deno.test("probe() finds nothing wrong with a disk that is well", async () => {
+  assert.deepEqual(await look({}), { lost: null, troubles: [] });
+});
+
+Deno.test("probe() names why a disk is lost", async () => {
+  const mountinfo = (...lines: string[]) => ({
+    "/proc/self/mountinfo": [ROOT_LINE, ...lines, ""].join("\n"),
+  });
+  const without = (path: string) => {
+    const rest = nodes();
+    delete rest[path];
+    return rest;
+  };
+  const cases: [string, () => Promise<Findings>, RegExp][] = [
+    ["unmounted", () => look(mountinfo()), /^somebody else unmounted it$/],
+    [
+      "another mount with its number",
+      () => look(mountinfo(line(31, "rw"))),
+      /^somebody else unmounted it$/,
+    ],
+    [
+      "covered",
+      () => look(mountinfo(line(30, "rw"), `40 30 0:50 / ${TARGET} rw - tmpfs cover rw`)),
+      /^"cover" \(tmpfs\) was mounted over it$/,
+    ],
+    [
+      "hidden by a mount above it",
+      () => look(mountinfo(line(30, "rw"), `40 1 0:50 / /mnt rw - tmpfs above rw`)),
+      /^a mount above it hides it$/,
+    ],
+    ["shut down", () => look(mountinfo(line(30, "rw,shutdown"))), /shut down after an error/],
+    [
+      "another disk under its number",
+      () => look({ "/sys/dev/block/8:1/diskseq": "6\n" }),
+      /^the device "\/dev\/sda1" is gone \(8:1\)$/,
+    ],
+    [
+      "pulled",
+      () => probe(MOUNT, mountedOf(), worldOf({ files: filesOf(without("/sys/dev/block/8:1")) })),
+      /^the device "\/dev\/sda1" is gone \(8:1\)$/,
+    ],
+    [
+      "unreadable",
+      () => look({ [`${TARGET}/restic/.htpasswd`]: new Error("Input/output error (os error 5)") }),
+      /^it cannot be read: Input\/output error/,
+    ],
+    [
+      "a member of a btrfs",
+      () => look({}, mountedOf({ majorMinors: ["8:1", "8:17"], fsid: "x" })),
+      /^1 of 2 members of the btrfs are gone \(8:17\)$/,
+    ],
+  ];
+  for (const [name, act, why] of cases) assert.match((await act()).lost ?? "", why, name);
+});
+
+Deno.test("probe() takes no denied or missing file for a lost disk", async () => {
+  const denied = new Deno.errors.PermissionDenied("denied");
+  assert.equal((await look({ [`${TARGET}/restic/.htpasswd`]: denied })).lost, null);
+  assert.equal((await look({ [`${TARGET}/restic`]: "", [TARGET]: "" })).lost, null);
+});
+
+Deno.test("probe() goes on with a degraded btrfs that was asked for", async () => {
+  const mount = { ...MOUNT, data: "degraded" };
+  const { lost, troubles } = await look({}, mountedOf({ majorMinors: ["8:1", "8:17"] }), mount);
+  assert.equal(lost, null);
+  assert.match(troubles[0]!, /^1 of 2 members of the btrfs are gone \(8:17\): serving goes on/);
+});
+
+Deno.test("judgeOptions() tells a file system that turned read-only from one that was mounted so", () => {
+  const trouble = (now: string, before: string) =>
+    judgeOptions(infoOf(line(30, now)), infoOf(line(30, before))).troubles.length;
+  assert.equal(trouble("ro", "rw"), 1);
+  assert.equal(trouble("rw,emergency_ro", "rw"), 1);
+  assert.equal(trouble("ro", "ro"), 0);
+  assert.equal(trouble("rw,errors=remount-ro", "rw,errors=remount-ro"), 0);
+});
+
+/** A watch on files that a test can change, with a clock that only the watch moves. */
+function watching(files: Files, limitMs: number) {
+  const said: string[] = [];
+  const say = (level: string) => (message: string) => void said.push(`${level}: ${message}`);
+  let nowMs = 0;
+  const ended = new AbortController();
+  const world = worldOf({
+    files,
+    log: { info: say("info"), warn: say("warning"), error: say("error") } as World["log"],
+    clock: {
+      now: () => nowMs,
+      async sleep(ms, signal) {
+        await new Promise((resolve) => setTimeout(resolve));
+        if (signal?.aborted) return;
+        nowMs += ms;
+        if (nowMs >= limitMs) ended.abort();
+      },
+    },
+    openKernelLog: () => ({ read: () => ["3,1,1,-;EXT4-fs error: test\n"], close: () => {} }),
+  });
+  return { said, watch: watchDisk(MOUNT, mountedOf(), 2000, world, ended.signal) };
+}
+
+Deno.test("P7: a disk that does not answer is called hanging after 10 s and each minute, not gone", async () => {
+  const files = filesOf(nodes());
+  const hang = { ...files, readAt: () => new Promise<never>(() => {}) };
+  const { said, watch } = watching(hang, 140_000);
+  assert.equal(await watch, null);
+  assert.deepEqual(said.map((line) => /answered for (\d+) s: it hangs/.exec(line)?.[1]), [
+    "10",
+    "70",
+    "130",
+  ]);
+});
+
+Deno.test("a trouble is said once, with the kernel's own lines", async () => {
+  const files = filesOf(nodes({
+    "/proc/self/mountinfo": `${ROOT_LINE}\n${line(30, "rw,emergency_ro")}\n`,
+  }));
+  const { said, watch } = watching(files, 20_000);
+  assert.equal(await watch, null);
+  assert.equal(said.length, 1);
+  assert.match(
+    said[0]!,
+    /^error: the file system has turned read-only .*kernel: EXT4-fs error: test$/,
+  );
+});
+
+Deno.test("a loss ends the watch, with the kernel's own lines", async () => {
+  const files = filesOf(nodes({ "/proc/self/mountinfo": `${ROOT_LINE}\n` }));
+  const { watch } = watching(files, 20_000);
+  assert.equal(
+    await watch,
+    '"/dev/sda1" is lost: somebody else unmounted it; kernel: EXT4-fs error: test',
+  );
+});
+
+Deno.test("a look that cannot be made says so once and takes nothing for lost", async () => {
+  const files = filesOf(nodes({ "/proc/self/mountinfo": new Error("Too many open files") }));
+  const { said, watch } = watching(files, 20_000);
+  assert.equal(await watch, null);
+  assert.equal(said.length, 1);
+  assert.match(said[0]!, /^error: Cannot look at "\/dev\/sda1": Too many open files/);
+});
