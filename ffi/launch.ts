@@ -246,11 +246,13 @@ function execute(libc: LauncherLibc, program: string, args: readonly string[]): 
     : BUSY.includes(errno)
     ? "busy"
     : "not executable";
+  const question = errno === ERRNO.ENOENT
+    // The file itself was there when it was looked up.
+    ? "is its interpreter there"
+    : "is it built for this machine";
   throw new Failure(
     kind,
-    `Cannot run rest-server "${program}": ${
-      errnoName(errno)
-    } (execve(2)); is it built for this machine? ` +
+    `Cannot run rest-server "${program}": ${errnoName(errno)} (execve(2)); ${question}? ` +
       "MNT_SERVER names another one",
   );
 }

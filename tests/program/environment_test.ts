@@ -65,19 +65,36 @@ Deno.test("P10: variables of this program are not rest-server's to see", async (
   ]);
 });
 
-// Only the process itself can know its number in time: this needs the launcher, which is to come.
-Deno.test({
-  name:
-    "P10: LISTEN_PID of a socket activation names rest-server's own process [ignored: needs the launcher]",
-  ignore: true,
-  async fn() {
-    await using place = await fakePlace();
-    await using wrapper = place.start({
-      env: { FAKE_DO: "exit 0", LISTEN_FDS: "1" },
-      prefix: ["/bin/sh", "-c", 'export LISTEN_PID=$$; exec "$@"', "sh"],
-    });
-    assert.equal(await wrapper.code(), 0);
-    const pid = (await place.status()).get("Pid");
-    assert.ok((await place.environment()).includes(`LISTEN_PID=${pid}`));
-  },
+/** Starts the program as service managers start a socket-activated service: with two sockets, 3 and 4. */
+async function activated(place: Place, pid: string): Promise<{ pid: string; variables: string[] }> {
+  await using wrapper = place.start({
+    env: { FAKE_DO: "exit 0", LISTEN_FDS: "2", LISTEN_FDNAMES: "a:b" },
+    prefix: [
+      "/bin/sh",
+      "-c",
+      `export LISTEN_PID=${pid}; exec "$@" 3</dev/zero 4</dev/null`,
+      "sh",
+    ],
+  });
+  assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
+  const descriptors = await place.descriptors();
+  assert.equal(descriptors.get(3), "/dev/zero");
+  assert.equal(descriptors.get(4), "/dev/null");
+  const variables = await place.environment();
+  return {
+    pid: (await place.status()).get("Pid")!,
+    variables: variables.filter((variable) => variable.startsWith("LISTEN_")).toSorted(),
+  };
+}
+
+Deno.test("P10: LISTEN_PID of a socket activation names rest-server's own process", async () => {
+  await using place = await fakePlace();
+  const { pid, variables } = await activated(place, "$$");
+  assert.deepEqual(variables, ["LISTEN_FDNAMES=a:b", "LISTEN_FDS=2", `LISTEN_PID=${pid}`]);
+});
+
+Deno.test("P10: LISTEN_PID that is meant for another process stays as it came", async () => {
+  await using place = await fakePlace();
+  const { variables } = await activated(place, "1");
+  assert.deepEqual(variables, ["LISTEN_FDNAMES=a:b", "LISTEN_FDS=2", "LISTEN_PID=1"]);
 });

@@ -21,6 +21,28 @@ export function serverPid(wrapper: Wrapper): number {
   return pid;
 }
 
+/** Whether a process runs; one that nobody has reaped yet does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
+}
+
+/** The processes that run with a variable in their environment, as it was when they were started. */
+export function processesWith(variable: string): number[] {
+  const pids = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter(Boolean);
+  return pids.filter((pid) => {
+    try {
+      const environment = Deno.readTextFileSync(`/proc/${pid}/environ`);
+      return environment.split("\0").includes(variable) && isRunning(pid);
+    } catch {
+      return false; // It has ended, or is not ours to look at.
+    }
+  });
+}
+
 /** A process that keeps a directory busy by standing in it; `await using` ends it. */
 export async function standIn(directory: string): Promise<{ pid: number } & AsyncDisposable> {
   const child = new Deno.Command("sleep", { args: ["1000"], cwd: directory, stdin: "null" })
