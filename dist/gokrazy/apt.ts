@@ -15,6 +15,7 @@ import {
   parseBinaries,
   parseSource,
   RELEASE,
+  SITE_FORMAT,
   type SourcePackage,
   sourcesText,
 } from "./apt_text.ts";
@@ -91,7 +92,7 @@ export class Apt {
     }
     using _lock = await lockFolder(folder, "the lists of Debian's packages", progress);
     const apt = new Apt(folder, progress);
-    const lines = await runCommand("apt-get", ["indextargets", "--format", "$(SITE)"])
+    const lines = await runCommand("apt-get", ["indextargets", "--format", SITE_FORMAT])
       .catch(() => []);
     const sources = sourcesText(chooseSites(lines), arch);
     await Deno.writeTextFile(`${folder}/status`, "");

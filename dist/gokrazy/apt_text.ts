@@ -20,16 +20,24 @@ export const PUBLIC_SITES: Sites = {
   security: "http://deb.debian.org/debian-security",
 };
 
+/** What apt is asked to tell of the host's own lists: `Debian http://deb.debian.org/debian`. */
+export const SITE_FORMAT = "$(LABEL) $(SITE)";
+
 /**
- * The Debian mirrors of this host, from lines of `apt-get indextargets --format '$(SITE)'`; the public
- * ones where it has none. Mirrors of Debian keep its folder names.
+ * The Debian mirrors of this host, from the lines of `apt-get indextargets` in {@linkcode SITE_FORMAT}; the
+ * public ones where it has none. A list that was never fetched has no label yet: there the folder tells,
+ * which mirrors of Debian keep, but so do others.
  */
 export function chooseSites(lines: readonly string[]): Sites {
-  const sites = lines.map((line) => line.trim().replace(/\/+$/, ""))
-    .filter((site) => /^https?:/.test(site));
+  const sites = lines.map((line) => /^(.*?) (https?:\S*?)\/*\s*$/.exec(line)).filter((site) =>
+    site !== null
+  );
+  const find = (wanted: string, folder: string) =>
+    sites.find(([, label]) => label === wanted)?.[2] ??
+      sites.find(([, label, site]) => label!.startsWith("$") && site!.endsWith(folder))?.[2];
   return {
-    main: sites.find((site) => site.endsWith("/debian")) ?? PUBLIC_SITES.main,
-    security: sites.find((site) => site.endsWith("/debian-security")) ?? PUBLIC_SITES.security,
+    main: find("Debian", "/debian") ?? PUBLIC_SITES.main,
+    security: find("Debian-Security", "/debian-security") ?? PUBLIC_SITES.security,
   };
 }
 

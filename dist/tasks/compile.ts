@@ -30,6 +30,8 @@ export function compileArgs(root: string, target: string, output: string): strin
   return [
     "compile",
     ...["--target", target],
+    // The types are the business of `deno check`; here they would take most of the time.
+    "--no-check",
     // Neither the cache that it would write at each start, nor packages that only the tests import.
     ...["--no-code-cache", "--exclude-unused-npm"],
     ...PERMISSIONS,

@@ -13,10 +13,27 @@ const MIRROR = { main: "https://m.example/debian", security: "https://m.example/
 
 for (
   const [what, lines, expected] of [
-    ["of a host with mirrors", [`${MIRROR.main}/ `, MIRROR.security, MIRROR.main], MIRROR],
-    ["of a host with one mirror", [MIRROR.main], { ...PUBLIC_SITES, main: MIRROR.main }],
-    ["of no Debian", ["http://archive.ubuntu.com/ubuntu"], PUBLIC_SITES],
-    ["of a disc", ["cdrom://disc/debian", "file:/srv/debian"], PUBLIC_SITES],
+    [
+      "of a host with mirrors",
+      [`Debian ${MIRROR.main}/ `, `Debian-Security ${MIRROR.security}`, `Debian ${MIRROR.main}`],
+      MIRROR,
+    ],
+    ["of a host with one mirror", [`Debian ${MIRROR.main}`], {
+      ...PUBLIC_SITES,
+      main: MIRROR.main,
+    }],
+    [
+      "of a Raspberry Pi, whose second archive has the same folder",
+      ["Raspberry Pi Foundation http://archive.raspberrypi.com/debian", `Debian ${MIRROR.main}`],
+      { ...PUBLIC_SITES, main: MIRROR.main },
+    ],
+    [
+      "of a host that never fetched its lists",
+      [`$(LABEL) ${MIRROR.main}`, `$(LABEL) ${MIRROR.security}`],
+      MIRROR,
+    ],
+    ["of no Debian", ["Ubuntu http://archive.ubuntu.com/ubuntu"], PUBLIC_SITES],
+    ["of a disc", ["Debian cdrom://disc/debian", "$(LABEL) file:/srv/debian"], PUBLIC_SITES],
     ["of no apt at all", [], PUBLIC_SITES],
   ] as const
 ) {
