@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type MountOptions, parseMountOptions } from "./mount_options.ts";
+import { maskSecrets, type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { isBelow } from "./mountinfo.ts";
 import { resolvePath, type ServerArgs } from "./server_args.ts";
 import { parseSource, type SourceSpec } from "./source.ts";
@@ -285,8 +285,11 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const from = setting.file === undefined ? "" : ` from "${setting.file}"`;
+      const shown = name === "MNT_DATA" || name === "MNT_OPTIONS"
+        ? maskSecrets(setting.value)
+        : setting.value;
       problems.push(
-        `Cannot use ${name}=${quote(setting.value)}${from}: ${error.message}; ` +
+        `Cannot use ${name}=${quote(shown)}${from}: ${error.message}; ` +
           `takes ${CONFIG[name].takes}`,
       );
       return null;

@@ -5,7 +5,7 @@
  */
 import type { FailureKind } from "./exit.ts";
 import { ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
-import { formatFlags } from "./mount_options.ts";
+import { formatFlags, maskSecrets } from "./mount_options.ts";
 import type { MountInfo } from "./mountinfo.ts";
 import type { MountSpec } from "./source.ts";
 
@@ -135,7 +135,7 @@ function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
         because: "wrong file system type, bad option or damaged super block",
         hint: spec.data === ""
           ? `check the disk: fsck -n "${spec.source}"`
-          : `check the data ${JSON.stringify(spec.data)} of MNT_DATA and MNT_OPTIONS`,
+          : `check the data ${JSON.stringify(maskSecrets(spec.data))} of MNT_DATA and MNT_OPTIONS`,
       };
     }
     case ERRNO.EROFS:
@@ -172,7 +172,7 @@ export function explainMount(errno: number, spec: MountSpec, facts: MountFacts):
   const { because, hint, retry = true, kind = "mount" } = reasonFor(errno, spec, facts);
   const options = spec.data === ""
     ? formatFlags(spec.flags)
-    : `${formatFlags(spec.flags)},${spec.data}`;
+    : `${formatFlags(spec.flags)},${maskSecrets(spec.data)}`;
   const kernel = facts.kernelLines.length === 0
     ? ""
     : `; the kernel says: ${facts.kernelLines.join(" | ")}`;

@@ -18,7 +18,7 @@ import { kernelMessages } from "./kmsg.ts";
 import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
-import { formatFlags } from "./mount_options.ts";
+import { formatFlags, maskSecrets } from "./mount_options.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo } from "./mountinfo.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
 import type { MountSpec } from "./source.ts";
@@ -267,7 +267,7 @@ export async function mountSource(
     world.log.info(
       before === undefined
         ? `mounted ${describeMount(spec)} with ${formatFlags(spec.flags)}` +
-          (spec.data === "" ? "" : `,${spec.data}`)
+          (spec.data === "" ? "" : `,${maskSecrets(spec.data)}`)
         : `took over the mount of ${describeMount(spec)} that was there` +
           (ours ? ", left by an earlier run" : "; it stays mounted at the end"),
       { source: spec.source, target, fstype: spec.fstype },
