@@ -18,8 +18,7 @@ import {
 } from "./support/backup.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
 import { rootDigest } from "./support/image.ts";
-import { KERNELS } from "./support/kernels.ts";
-import { BACKUP, EXT4 } from "./support/services.ts";
+import { ARM64, BACKUP, EXT4 } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
 const SERVICE = BACKUP.name;
@@ -30,10 +29,7 @@ const ROUNDS = Number(Deno.env.get("GOKRAZY_ROUNDS") ?? 5);
 const LATE_SECONDS = 20;
 const SERVED_SECONDS = 5;
 
-const session = new Session(
-  { name: "arm64", kernel: KERNELS.arm64, services: [BACKUP], engine: "script" },
-  { ports: [EXT4.port] },
-);
+const session = new Session(ARM64, { ports: [EXT4.port] });
 let disk: GuestDisk;
 
 await session.scenario(

@@ -4,7 +4,8 @@
  * @module
  */
 import type { DiskIdentity } from "./disks.ts";
-import type { GuestService } from "./instance.ts";
+import type { GuestService, ImageSpec } from "./instance.ts";
+import { KERNELS } from "./kernels.ts";
 
 /** A restic-rest-server on a disk of its own: its target is `/perm/NAME`, the repository `restic` on it. */
 export function diskService(
@@ -21,13 +22,58 @@ export function diskService(
   };
 }
 
-/** The disk with ext4, by UUID. */
+/** The disks, and the ports on which they are served. */
 export const EXT4 = {
-  identity: { uuid: "5e1f0a3c-1d2b-4c3d-8e4f-0123456789ab" },
   port: 8000,
-} as const satisfies { identity: DiskIdentity; port: number };
+  identity: { uuid: "5e1f0a3c-1d2b-4c3d-8e4f-0123456789ab" },
+} as const satisfies ServedDisk;
+export const EXFAT = {
+  port: 8001,
+  identity: { label: "Backup Disk" },
+} as const satisfies ServedDisk;
+/** mkfs.vfat takes the number without the dash that blkid shows. */
+export const VFAT = {
+  port: 8002,
+  identity: { uuid: "1234abcd" },
+} as const satisfies ServedDisk;
+/** A directory of the host, by the name under which QEMU offers it to virtio-9p. */
+export const SHARE = { port: 8003, tag: "backups" } as const;
+
+interface ServedDisk {
+  readonly port: number;
+  readonly identity: DiskIdentity;
+}
 
 /** The service that is there from boot. */
 export const BACKUP: GuestService = diskService("backup", EXT4.port, {
   MNT_SOURCE: `UUID=${EXT4.identity.uuid}`,
 }, true);
+
+/** The system of every test on kernel.arm64. */
+export const ARM64: ImageSpec = {
+  name: "arm64",
+  kernel: KERNELS.arm64,
+  engine: "script",
+  services: [
+    BACKUP,
+    diskService("share", SHARE.port, {
+      MNT_SOURCE: SHARE.tag,
+      MNT_FSTYPE: "9p",
+      MNT_DATA: "trans=virtio,version=9p2000.L",
+    }),
+    // Without a source.
+    diskService("misconfigured", 8004, { MNT_FSTYPE: "ext4" }),
+    diskService("missing", 8005, { MNT_SOURCE: "LABEL=nowhere", MNT_WAIT: "1" }),
+  ],
+};
+
+/** The system of every test on kernel.rpi. */
+export const RPI: ImageSpec = {
+  name: "rpi",
+  kernel: KERNELS.rpi,
+  engine: "script",
+  services: [
+    diskService("exfat", EXFAT.port, { MNT_SOURCE: `LABEL=${EXFAT.identity.label}` }, true),
+    diskService("vfat", VFAT.port, { MNT_SOURCE: "UUID=1234-ABCD" }, true),
+  ],
+};

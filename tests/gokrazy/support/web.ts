@@ -7,6 +7,9 @@
 import { linesOf } from "../../../dist/tools/command.ts";
 import { LIMIT_MS } from "../../support/wait.ts";
 
+/** gokrazy waits 100 s after SIGTERM, and as long after SIGKILL. */
+const POWER_OFF_LIMIT_MS = 240_000;
+
 /** What `/status` says of a service. */
 export interface ServiceStatus {
   readonly Stopped: boolean;
@@ -62,10 +65,13 @@ export class WebInterface {
     await (await this.#get(`/${button}`, init)).body?.cancel();
   }
 
-  /** `/poweroff`: SIGTERM to all services, up to 100 s, then off; returns once that has begun. */
+  /**
+   * `/poweroff`: SIGTERM to all services, up to 100 s, then off. It answers when they have ended; asked to
+   * answer at once (`async`), gokrazy cuts the power after 1 s, whatever still runs.
+   */
   async powerOff(): Promise<void> {
-    const form = new URLSearchParams({ async: "true" });
-    await (await this.#get("/poweroff", { method: "POST", body: form })).body?.cancel();
+    const init = { method: "POST", signal: AbortSignal.timeout(POWER_OFF_LIMIT_MS) };
+    await (await this.#get("/poweroff", init)).body?.cancel();
   }
 
   /**
