@@ -6,8 +6,16 @@
  */
 import { lockFolder } from "../tools/lock_folder.ts";
 import { cacheRoot } from "../tools/tools.ts";
-import { fileDigest, type ImageFile, imageFile, type Origin, type Part } from "./image.ts";
-import { formatSize, type Progress, textDigest } from "./image.ts";
+import {
+  fileDigest,
+  formatSize,
+  type ImageFile,
+  imageFile,
+  type Origin,
+  type Part,
+  type Progress,
+  textDigest,
+} from "./image.ts";
 
 /** What the maker of a part says of it; `name` is that of the file in the folder it was given. */
 export interface MadePart {
@@ -20,7 +28,7 @@ export interface MadePart {
 }
 
 /** What lies beside the files of a part. */
-interface Record extends Part {
+interface KeptPart extends Part {
   readonly files: readonly (ImageFile & { readonly name: string })[];
 }
 
@@ -52,7 +60,7 @@ async function readPart(folder: string, progress: Progress): Promise<Part | unde
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const { files, origins } = JSON.parse(text) as Record;
+  const { files, origins } = JSON.parse(text) as KeptPart;
   for (const { name, sha256 } of files) {
     const found = await fileDigest(`${folder}/${name}`, "sha256", "hex").catch(() => undefined);
     if (found === sha256) continue;
@@ -100,7 +108,7 @@ export async function keptPart(
     name,
     ...await imageFile(path, mode, `${temporary.path}/${name}`),
   })));
-  const record: Record = { files, origins: made.origins };
+  const record: KeptPart = { files, origins: made.origins };
   await Deno.writeTextFile(`${temporary.path}/${RECORD}`, JSON.stringify(record, null, 2));
   await Deno.remove(folder, { recursive: true }).catch(() => {});
   await Deno.rename(temporary.path, folder);

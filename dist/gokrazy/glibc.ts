@@ -78,7 +78,7 @@ export async function debianGlibc(
     return {
       files: Object.entries(where).map(([name, path]) => ({ name, path, mode: 0o755 })),
       origins: binaries.map((binary): Origin => ({
-        name: `${binary.name} (glibc)`.replace("libgcc-s1 (glibc)", "libgcc-s1"),
+        name: binary.name,
         version: binary.version,
         licence: LICENCES[binary.name]!,
         made: [`Debian ${RELEASE}'s package for ${target.arch}, SHA-256 ${binary.sha256}`],

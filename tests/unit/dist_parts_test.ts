@@ -4,6 +4,7 @@ import { libcVersion } from "../../dist/gokrazy/blkid.ts";
 import { isStatic } from "../../dist/gokrazy/elf.ts";
 import { libraryFolder } from "../../dist/gokrazy/glibc.ts";
 import { formatSize } from "../../dist/gokrazy/image.ts";
+import { DENO_VERSION } from "../../dist/gokrazy/targets.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -50,3 +51,8 @@ Deno.test("libcVersion() finds the version in the library's own words", () => {
 for (const [size, text] of [[1, "1 kB"], [928976, "929 kB"], [84842080, "84.8 MB"]] as const) {
   Deno.test(`formatSize() of ${size}`, () => assert.equal(formatSize(size), text));
 }
+
+Deno.test("the Deno in the image is the one that the tests run with", async () => {
+  const ci = await Deno.readTextFile(new URL("../../.ci/run", import.meta.url));
+  assert.ok(ci.includes(`deno@${DENO_VERSION}"`));
+});
