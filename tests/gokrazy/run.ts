@@ -1,26 +1,45 @@
 /**
  * `deno task test:gokrazy`: gets what the scenarios need, and runs them file by file on booted gokrazy
- * systems. `smoke` is one file with one round of each; any other argument names a file, as `rpi`.
+ * systems. `smoke` is one file with one round of each; `record` is three full runs in a row, written to
+ * tests/bench/gokrazy.md; any other argument names a file, as `rpi`.
  *
  * The last line is `N passed, N failed, N skipped`, from the runner's own reports.
  *
  * @module
  */
-import { findProgram } from "../../dist/tools/command.ts";
+import { findProgram, runCommand } from "../../dist/tools/command.ts";
 import { ensurePrograms } from "../../dist/tools/debian.ts";
 import { findTools } from "../../dist/tools/tools.ts";
+import { machine } from "../bench/figures.ts";
 import { type Counts, sumCounts } from "../support/report.ts";
 import { runTests, TEST } from "../support/runner.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { endMachine } from "./support/machine.ts";
+import { formatRuns, parseResults, type Result, writeSection } from "./support/record.ts";
 import { PROGRAMS } from "./support/session.ts";
 
 const HERE = import.meta.dirname!;
 /** The files of a full run. btrfs needs a kernel of its own, and runs when it is named. */
 const ALL = ["ext4", "rpi", "faults"];
+/** Runs in a row of `record`. */
+const RECORDED_RUNS = 3;
 const EXIT_USAGE = 64;
 
 const say = (line: string) => console.log(`gokrazy: ${line}`);
+
+/** Runs test files one after the other. */
+async function runFiles(paths: readonly string[], env: Readonly<Record<string, string>>) {
+  // Not quiet: building an image takes minutes, and a second attempt at booting is to be seen.
+  const test = TEST.filter((argument) => argument !== "--quiet");
+  const counts: Counts[] = [];
+  const results: Result[] = [];
+  for (const path of paths) {
+    const { output, ...count } = await runTests([...test, path], env);
+    counts.push(count);
+    results.push(...parseResults(output));
+  }
+  return { counts: sumCounts(counts), results };
+}
 
 /** Gets programs and tools; what cannot be had is said, and the scenarios are shown as ignored. */
 async function prepare(): Promise<Record<string, string>> {
@@ -43,9 +62,17 @@ async function endMachines(directory: string): Promise<void> {
   }
 }
 
+async function record(runs: readonly Result[][]): Promise<void> {
+  const [qemu] = await runCommand("qemu-system-aarch64", ["--version"]);
+  const where = `${await machine()}; ${qemu}, no KVM, one instruction is 1 ns of guest time.`;
+  const body = `${where}\n\n${formatRuns(runs)}\n\nTimes are wall times of a shared machine.`;
+  await writeSection("Test runs in a row", body);
+}
+
 async function main(name: string | undefined): Promise<number> {
   const startMs = performance.now();
-  const files = name === undefined ? ALL : [name === "smoke" ? "ext4" : name];
+  const all = name === undefined || name === "record";
+  const files = all ? ALL : [name === "smoke" ? "ext4" : name];
   const paths = files.map((file) => `${HERE}/${file}_test.ts`);
   for (const path of paths) {
     if (await Deno.stat(path).catch(() => null) === null) {
@@ -61,13 +88,17 @@ async function main(name: string | undefined): Promise<number> {
     ...(name === "smoke" ? { GOKRAZY_ROUNDS: "1" } : {}),
   };
   const counts: Counts[] = [];
+  const runs: Result[][] = [];
   try {
-    // Not quiet: building an image takes minutes, and a second attempt at booting is to be seen.
-    const test = TEST.filter((argument) => argument !== "--quiet");
-    for (const path of paths) counts.push(await runTests([...test, path], env));
+    for (let run = 0; run < (name === "record" ? RECORDED_RUNS : 1); run++) {
+      const { counts: count, results } = await runFiles(paths, env);
+      counts.push(count);
+      runs.push(results);
+    }
   } finally {
     await endMachines(temporary.path);
   }
+  if (name === "record") await record(runs);
   const { passed, failed, ignored } = sumCounts(counts);
   say(`took ${Math.round((performance.now() - startMs) / 1000)} s`);
   console.log(`${passed} passed, ${failed} failed, ${ignored} skipped`);

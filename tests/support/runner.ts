@@ -20,7 +20,7 @@ export const TEST: readonly string[] = [
 export async function runTests(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
-): Promise<Counts> {
+): Promise<Counts & { readonly output: string }> {
   const [program, ...args] = command;
   const child = new Deno.Command(program!, { args, env, stdin: "null", stdout: "piped" }).spawn();
   let output = "";
@@ -28,5 +28,5 @@ export async function runTests(
     output += text;
     await Deno.stdout.write(new TextEncoder().encode(text));
   }
-  return readCounts(output, (await child.status).code);
+  return { ...readCounts(output, (await child.status).code), output };
 }

@@ -171,9 +171,12 @@ export async function makeImage(spec: ImageSpec, progress: Progress): Promise<Im
     progress(`building the image "${spec.name}" with gok: half a minute, the first time 3 minutes`);
     const startMs = performance.now();
     await using parent = await tempDirectory();
+    const temporary = `${path}.tmp`;
+    await Deno.remove(temporary).catch(() => {});
+    await build(spec, parent.path, temporary);
     await Deno.remove(`${path}.key`).catch(() => {});
-    await Deno.remove(path).catch(() => {});
-    await build(spec, parent.path, path);
+    // In place of the old one at once: another run may be copying that.
+    await Deno.rename(temporary, path);
     await Deno.writeTextFile(`${path}.key`, key);
     progress(`built in ${Math.round((performance.now() - startMs) / 1000)} s, kept as ${path}`);
   }
