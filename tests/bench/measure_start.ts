@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Handover, LAUNCH_VARIABLE } from "../../mod/launch.ts";
 import { until, within } from "../support/wait.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -42,7 +43,30 @@ export function ownCommand(setting: Setting, args = serverArgs(setting)): Comman
   };
 }
 
-/** The three that are compared. */
+/** The launcher alone, with the sandbox and all else that it does; a shell opens the directory for it. */
+function launcherCommand({ server, target }: Setting, args: readonly string[]): Command {
+  const handover: Handover = {
+    program: server,
+    parent: Deno.pid,
+    user: null,
+    lowPort: false,
+    needs: [],
+    writes: [],
+    sandbox: { socketDirectory: null, port: 0 },
+    // Nobody listens: what it would report of a failure is seen by its not coming up.
+    reportFd: 99,
+    rootFd: 8,
+  };
+  const deno = [Deno.execPath(), "run", "--allow-all", "--no-code-cache", MAIN];
+  return {
+    program: "/bin/sh",
+    args: ["-c", 'exec 8<"$TARGET" "$@"', "launcher", ...deno, ...args],
+    env: { TARGET: target, [LAUNCH_VARIABLE]: JSON.stringify(handover) },
+    mounts: "before",
+  };
+}
+
+/** The three that are compared, and the part of the third that is the launcher's. */
 export function startCommands(setting: Setting): ReadonlyMap<string, Command> {
   const script = `dev=$(blkid -c /dev/null -U "$UUID") && ` +
     `mount -o nosuid,nodev,noexec,relatime "$dev" "$TARGET" && exec "$SERVER" "$@"`;
@@ -57,6 +81,7 @@ export function startCommands(setting: Setting): ReadonlyMap<string, Command> {
       mounts: "script",
     }],
     ["this", ownCommand(setting)],
+    ["launcher", launcherCommand(setting, args)],
   ]);
 }
 
