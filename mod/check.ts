@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure, messageOf } from "./exit.ts";
+import { Failure, fileFailure, messageOf } from "./exit.ts";
 import { type Listen, resolvePath, type ServerArgs } from "./server_args.ts";
 import type { World } from "./world.ts";
 
@@ -15,10 +15,10 @@ async function requireReadable(path: string, what: string, cure: string, world: 
     if (kind === "directory") throw new Error("it is a directory");
     await world.files.readAt(path, 0, 1);
   } catch (error) {
+    const kind = fileFailure(error);
     const why = error instanceof Deno.errors.NotFound ? "it is not there" : messageOf(error);
-    throw new Failure("configuration", `Cannot read ${what} "${path}": ${why}; ${cure}`, {
-      cause: error,
-    });
+    const hint = kind === "configuration" ? cure : "see the kernel log";
+    throw new Failure(kind, `Cannot read ${what} "${path}": ${why}; ${hint}`, { cause: error });
   }
 }
 
@@ -103,7 +103,7 @@ async function checkListen(listen: Listen, directory: string, world: World) {
  *
  * @param path `--path`, absolute.
  * @param directory the working directory, for relative names.
- * @throws {Failure} "configuration" for a missing file, "busy" for an address in use.
+ * @throws {Failure} "configuration" for a missing file, "mount" for one that the disk does not give, "busy" for an address in use.
  */
 export async function checkServer(
   args: ServerArgs,

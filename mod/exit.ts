@@ -61,6 +61,18 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** errno of a disk, a network or a machine in trouble: what is there now can be gone at the next try. */
+const PASSING: readonly string[] = [
+  ...["EIO", "ENODEV", "ENXIO", "ENOMEDIUM", "EREMOTEIO", "ESTALE", "ETIMEDOUT", "EHOSTDOWN"],
+  ...["ENOMEM", "EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "EAGAIN", "EUCLEAN", "EBADMSG"],
+];
+
+/** The failure behind an error of a file: never a mistake of the configuration where the disk may be at fault. */
+export function fileFailure(error: unknown): "configuration" | "mount" {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && PASSING.includes(code) ? "mount" : "configuration";
+}
+
 /** How a run ended. */
 export type Ending =
   /** A signal asked for it and all went well. */

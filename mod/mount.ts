@@ -6,7 +6,7 @@
 import { announced } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { compareFlags, deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
-import { Failure, messageOf } from "./exit.ts";
+import { Failure, fileFailure, messageOf } from "./exit.ts";
 import {
   blockFilesystems,
   describeMount,
@@ -317,7 +317,7 @@ async function makeTarget(target: string, world: World): Promise<void> {
     await world.files.makeDirectory(target);
   } catch (error) {
     throw new Failure(
-      "configuration",
+      fileFailure(error),
       `Cannot make the directory "${target}": ${messageOf(error)}; ` +
         "set MNT_TARGET to a directory on a writable file system",
       { cause: error },
@@ -328,24 +328,32 @@ async function makeTarget(target: string, world: World): Promise<void> {
 /**
  * Proves that a path lies on the mount, by its nearest existing parent.
  *
- * @throws {Failure} "configuration" where a symlink or another mount leads off the disk.
+ * @throws {Failure} "configuration" where a symlink or another mount leads off the disk, "mount" where
+ * the disk itself is no longer there.
  */
 export async function requireOnMount(path: string, mounted: Mounted, world: World): Promise<void> {
   const { existing } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
-      "configuration",
+      fileFailure(error),
       `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
       { cause: error },
     );
   });
-  const holder = mountHolding(await readMounts(world), existing);
-  if (holder?.mountId === mounted.info.mountId && isBelow(existing, mounted.info.mountPoint)) {
-    return;
+  const mounts = await readMounts(world);
+  const { mountId, mountPoint } = mounted.info;
+  if (mountAt(mounts, mountPoint)?.mountId !== mountId) {
+    throw new Failure(
+      "mount",
+      `Cannot serve: "${mounted.found.source}" is no longer what is mounted on "${mountPoint}"; ` +
+        "does something else mount or unmount there?",
+    );
   }
+  const holder = mountHolding(mounts, existing);
+  if (holder?.mountId === mountId && isBelow(existing, mountPoint)) return;
   throw new Failure(
     "configuration",
     `Cannot serve --path "${path}": "${existing}" lies on "${holder?.mountPoint}" ` +
-      `(${holder?.fsType}), not on the disk mounted on "${mounted.info.mountPoint}"; ` +
+      `(${holder?.fsType}), not on the disk mounted on "${mountPoint}"; ` +
       "see its symlinks, or give another --path",
   );
 }

@@ -8,7 +8,14 @@
  * @module
  */
 import type { Config, MountConfig } from "./config.ts";
-import { type Ending, Failure, messageOf, SHORT_LIFE_MS, withUnmount } from "./exit.ts";
+import {
+  type Ending,
+  Failure,
+  fileFailure,
+  messageOf,
+  SHORT_LIFE_MS,
+  withUnmount,
+} from "./exit.ts";
 import { lockTarget, type TargetLock } from "./lock.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
@@ -110,7 +117,7 @@ async function resolveTarget(target: string, world: World): Promise<string> {
     return (await resolveNearest(target, world.files)).real;
   } catch (error) {
     throw new Failure(
-      "configuration",
+      fileFailure(error),
       `Cannot use MNT_TARGET="${target}": ${messageOf(error)}`,
       { cause: error },
     );

@@ -5,6 +5,7 @@ import {
   exitCode,
   Failure,
   type FailureKind,
+  fileFailure,
   judgeServer,
   restartDelayMs,
   type ServerStatus,
@@ -151,4 +152,17 @@ Deno.test("Failure keeps its kind and its cause", () => {
   assert.equal(failure.kind, "mount");
   assert.equal(failure.message, "text");
   assert.equal(failure.cause, cause);
+});
+
+Deno.test("fileFailure() never blames the configuration for a disk in trouble: 125 would end gokrazy's supervision", () => {
+  const withCode = (code: string) => Object.assign(new Error("x"), { code });
+  for (const code of ["EIO", "ENODEV", "ESTALE", "EMFILE"]) {
+    assert.equal(fileFailure(withCode(code)), "mount", code);
+  }
+  for (const code of ["ENOENT", "EACCES", "ELOOP", "ENOTDIR", "EROFS"]) {
+    assert.equal(fileFailure(withCode(code)), "configuration", code);
+  }
+  for (const error of [new Error("no code"), null, "text"]) {
+    assert.equal(fileFailure(error), "configuration");
+  }
 });
