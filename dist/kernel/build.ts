@@ -9,7 +9,7 @@ import { IMAGE_HEADER_BYTES, isArm64Image } from "./package.ts";
 
 /** On arm64 the machine's own compiler does. */
 const CROSS = Deno.build.arch === "aarch64" ? "" : "aarch64-linux-gnu-";
-export const COMPILER = `${CROSS}gcc`;
+const COMPILER = `${CROSS}gcc`;
 
 /** What a build runs; make and the plain gcc are for the programs that the kernel's build builds for itself. */
 export const PROGRAMS = [
@@ -52,6 +52,14 @@ const PROGRESS_MS = 20_000;
 export interface Step {
   readonly progress: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** The first lines of what compiler and linker say of their versions. */
+export async function compilerVersion({ signal }: Step): Promise<string> {
+  const said = await Promise.all(
+    [COMPILER, `${CROSS}ld`].map((program) => runCommand(program, ["--version"], { signal })),
+  );
+  return said.map(([line]) => line ?? "").join(", ");
 }
 
 /** The tree in a package file of linux-source, unpacked into a new folder below `folder`. */

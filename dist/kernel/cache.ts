@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { runCommand } from "../tools/command.ts";
 import { lockFolder } from "../tools/lock_folder.ts";
 import { cacheRoot } from "../tools/tools.ts";
-import { compile, COMPILER, configure, RECIPE, type Step, unpackSource } from "./build.ts";
+import { compile, compilerVersion, configure, RECIPE, type Step, unpackSource } from "./build.ts";
 import { kernelKey, type Origin, packageFiles } from "./package.ts";
 import { findSource, type Source, SOURCE_PACKAGE } from "./source.ts";
 
@@ -52,9 +51,9 @@ async function exists(path: string): Promise<boolean> {
  */
 export async function kernelPackage(step: Step): Promise<string> {
   const source = await findSource(step);
-  const said = await runCommand(COMPILER, ["--version"], { signal: step.signal });
   const { version, sha256 } = source;
-  const origin = { source: SOURCE_PACKAGE, version, sha256, compiler: said[0] ?? COMPILER };
+  const compiler = await compilerVersion(step);
+  const origin = { source: SOURCE_PACKAGE, version, sha256, compiler };
   const key = await kernelKey(origin, await Deno.readTextFile(FRAGMENT_FILE), RECIPE);
   const folder = `${cacheRoot(Deno.env.toObject())}/kernel`;
   const target = `${folder}/${key}`;

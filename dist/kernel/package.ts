@@ -17,7 +17,7 @@ export interface Origin {
   readonly version: string;
   /** SHA-256 of the package file, in hex. */
   readonly sha256: string;
-  /** First line of the compiler's `--version`. */
+  /** Names and versions of compiler and linker. */
   readonly compiler: string;
 }
 
@@ -35,7 +35,7 @@ export function packageFiles(origin: Origin, config: string): Record<string, str
 Source: Debian package ${origin.source} ${origin.version} (SHA-256 ${origin.sha256}),
   from ${snapshotUrl({ name: "linux", version: origin.version })}
 Configuration: the file "config" beside this one.
-Compiler: ${origin.compiler}
+Compiler and linker: ${origin.compiler}
 `,
   };
 }
