@@ -281,6 +281,8 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
     const setting = settings.get(name);
     if (setting === undefined || setting.value === "") return null;
     try {
+      // A file can hold one; every system call would see another text.
+      if (setting.value.includes("\0")) throw new RangeError("it holds a zero byte");
       return CONFIG[name].parse(setting.value) as Value<N>;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
@@ -393,8 +395,13 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
 /**
  * Parses `flags.txt`: one argument a line, taken as it stands. Blank lines and lines that begin with
  * `#` are left out.
+ *
+ * @throws {ConfigError} for a zero byte, which no argument can hold.
  */
 export function parseFlagsFile(text: string): string[] {
+  if (text.includes("\0")) {
+    throw new ConfigError(["Cannot use flags.txt: it holds a zero byte, which no argument can"]);
+  }
   return text.split("\n")
     .map((line) => line.replace(/\r$/, ""))
     .filter((line) => line.trim() !== "" && !line.startsWith("#"));

@@ -121,15 +121,18 @@ export function splitOptions(text: string): string[] {
 
 /**
  * Parses options as mount(8) takes them: the later of two words wins, words for user space only are
- * kept from the kernel, and what is unknown here is the file system's.
+ * kept from the kernel, and what is unknown here is the file system's, as it stands: SELinux splits at
+ * the commas outside quotes and takes the quotes away itself (`opt_len` in `security/selinux/hooks.c`).
  *
  * ```ts
  * parseMountOptions("ro,noatime,nofail,subvol=backup"); // { flags: 0x401, data: "subvol=backup" }
  * ```
  *
- * @throws {RangeError} for a word that mount(2) would take as another operation, such as `bind`.
+ * @throws {RangeError} for a word that mount(2) would take as another operation, such as `bind`, and for a
+ * quote that is not closed, which would swallow all options behind it.
  */
 export function parseMountOptions(text: string): MountOptions {
+  if (text.split('"').length % 2 === 0) throw new RangeError("a double quote in it is not closed");
   let flags = 0;
   const data: string[] = [];
   for (const item of splitOptions(text)) {
@@ -137,8 +140,7 @@ export function parseMountOptions(text: string): MountOptions {
     if (/^x-/i.test(name)) continue;
     const option = BY_NAME.get(name);
     if (option === undefined) {
-      // The quotes are mount(8)'s syntax; SELinux in the kernel takes the value without them.
-      data.push(/context$/.test(name) ? item.replaceAll('"', "") : item);
+      data.push(item);
       continue;
     }
     if (option.refused !== undefined) {

@@ -147,7 +147,7 @@ Deno.test("parseConfig() throws nothing but its ConfigError, and P1 holds of wha
 });
 
 Deno.test("parseFlagsFile() gives back each argument that a line can hold", () => {
-  const arg = text.filter((arg) => arg.trim() !== "" && !/^#|[\n]|\r$/.test(arg));
+  const arg = text.filter((arg) => arg.trim() !== "" && !/^#|[\n\0]|\r$/.test(arg));
   fc.assert(
     fc.property(fc.array(arg), fc.constantFrom("\n", "\r\n"), (args, end) => {
       assert.deepEqual(parseFlagsFile(["# comment", "", ...args, ""].join(end)), args);

@@ -219,3 +219,20 @@ Deno.test("parseConfig() joins the options' data with MNT_DATA", () => {
     "Cannot use MNT_OPTIONS with MNT_DATA: 4096 bytes of data, the kernel takes 4095",
   ]);
 });
+
+Deno.test("a zero byte, which only a file can hold, is refused: the kernel would see another text", () => {
+  const settings = mergeSettings({}, {
+    path: "/env.txt",
+    variables: { ...MOUNT, MNT_DATA: "a\0b", MNT_TARGET: "/mnt\0/x" },
+  });
+  assert.throws(() => parseConfig(settings, parseServerArgs([]), "/"), (error) => {
+    assert.ok(error instanceof ConfigError);
+    const said = error.problems.filter((line) => /"\/env.txt": it holds a zero byte; /.test(line));
+    assert.deepEqual(said.map((line) => line.split("=", 1)[0]), [
+      "Cannot use MNT_TARGET",
+      "Cannot use MNT_DATA",
+    ]);
+    return true;
+  });
+  assert.throws(() => parseFlagsFile("--path\n/mnt\0"), ConfigError);
+});
