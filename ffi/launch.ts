@@ -53,7 +53,7 @@ export function launch(handover: Handover, args: readonly string[]): number {
     }
     new Launch(libc, handover, (warning) => report({ warning })).prepare();
     report({ executed: true });
-    execute(libc, handover.program, args);
+    execute(libc, handover, args);
   } catch (error) {
     const kind = error instanceof Failure ? error.kind : "defect";
     report({ failure: { kind, message: messageOf(error) } });
@@ -236,7 +236,11 @@ class Launch {
 const BUSY: readonly number[] = [ERRNO.EAGAIN, ERRNO.ENOMEM, ERRNO.ETXTBSY];
 
 /** execve(2); comes back only with a failure. */
-function execute(libc: LauncherLibc, program: string, args: readonly string[]): never {
+function execute(
+  libc: LauncherLibc,
+  { program, user }: LaunchPlan,
+  args: readonly string[],
+): never {
   const strings = [program, ...args].map(cString);
   const pointers = strings.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
   libc.execv(cString(program), BigUint64Array.of(...pointers, 0n));
@@ -246,10 +250,13 @@ function execute(libc: LauncherLibc, program: string, args: readonly string[]): 
     : BUSY.includes(errno)
     ? "busy"
     : "not executable";
-  const question = errno === ERRNO.ENOENT
-    // The file itself was there when it was looked up.
-    ? "is its interpreter there"
-    : "is it built for this machine";
+  // The file itself was there, and a file for this machine, when it was looked up.
+  let question = "is it built for this machine";
+  if (errno === ERRNO.ENOENT) question = "is its interpreter there";
+  if (errno === ERRNO.EACCES && user !== null) {
+    const who = `MNT_USER=${user.uid}:${user.gid}`;
+    question = `may ${who} execute it, and enter the directories above`;
+  }
   throw new Failure(
     kind,
     `Cannot run rest-server "${program}": ${errnoName(errno)} (execve(2)); ${question}? ` +

@@ -17,14 +17,19 @@ export async function resticCommand(repository: string, ...args: readonly string
   return ["env", ...variables, restic, "--no-cache", "--quiet", ...args] as const;
 }
 
-/** Runs restic on the repository at `address`, `host:port`. */
+/** Runs restic on the repository at `address`: `host:port`, or a whole URL. */
 export async function restic(address: string, ...args: readonly string[]): Promise<string> {
-  const [program, ...rest] = await resticCommand(`rest:http://${address}/`, ...args);
+  const url = address.includes("://") ? address : `http://${address}/`;
+  const [program, ...rest] = await resticCommand(`rest:${url}`, ...args);
   return await run(program, ...rest);
 }
 
-/** init, backup, check of all data, restore, and a comparison of every file. */
-export async function resticRoundTrip(address: string, directory: string): Promise<void> {
+/** init, backup, check of all data, restore, and a comparison of every file; `more` goes to each restic. */
+export async function resticRoundTrip(
+  address: string,
+  directory: string,
+  ...more: readonly string[]
+): Promise<void> {
   const source = `${directory}/source`;
   await Deno.mkdir(`${source}/größe`, { recursive: true });
   const megabyte = new Uint8Array(1024 ** 2);
@@ -35,9 +40,9 @@ export async function resticRoundTrip(address: string, directory: string): Promi
   await Deno.writeTextFile(`${source}/größe/two\nlines`, "text\n");
   await Deno.writeTextFile(`${source}/empty`, "");
 
-  await restic(address, "init");
-  await restic(address, "backup", source);
-  await restic(address, "check", "--read-data");
-  await restic(address, "restore", "latest", "--target", `${directory}/restored`);
+  await restic(address, ...more, "init");
+  await restic(address, ...more, "backup", source);
+  await restic(address, ...more, "check", "--read-data");
+  await restic(address, ...more, "restore", "latest", "--target", `${directory}/restored`);
   await run("diff", "--recursive", source, `${directory}/restored${source}`);
 }
