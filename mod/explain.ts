@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Reason, reasonOfMount, reasonOfUnmount } from "./errno_reasons.ts";
 import type { FailureKind } from "./exit.ts";
 import { ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
 import { formatFlags, maskSecrets } from "./mount_options.ts";
@@ -32,13 +33,6 @@ export interface Explanation {
   readonly text: string;
 }
 
-interface Reason {
-  readonly because: string;
-  readonly hint: string;
-  readonly retry?: false;
-  readonly kind?: FailureKind;
-}
-
 /** Words that mount(8) understands and no kernel does. */
 const USERSPACE_WORD = /(?:^|,)(?:(defaults|nofail|noauto|auto|_netdev|users?)(?=,|$)|(x-[^,=]*))/;
 
@@ -49,6 +43,11 @@ function listed(words: readonly string[]): string {
 /** File systems that a block device can hold, from the text of `/proc/filesystems`. */
 export function blockFilesystems(text: string): string[] {
   return text.split("\n").filter((line) => line.startsWith("\t")).map((line) => line.trim());
+}
+
+/** Whether a disk is to be mounted, and no export of a server. */
+function isDisk(spec: MountSpec): boolean {
+  return spec.source.startsWith("/");
 }
 
 function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
@@ -68,20 +67,6 @@ function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
           listed(facts.filesystems)
         }`,
         hint: "set MNT_FSTYPE to what is on the disk, or use a kernel with it",
-        retry: false,
-        kind: "configuration",
-      };
-    case ERRNO.ENOTBLK:
-      return {
-        because: "the source is not a block device",
-        hint: "set MNT_SOURCE to a disk or a partition; attach a file with losetup first",
-        retry: false,
-        kind: "configuration",
-      };
-    case ERRNO.ENOTDIR:
-      return {
-        because: "the target is not a directory",
-        hint: "set MNT_TARGET to a directory",
         retry: false,
         kind: "configuration",
       };
@@ -138,24 +123,22 @@ function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
           : `check the data ${JSON.stringify(maskSecrets(spec.data))} of MNT_DATA and MNT_OPTIONS`,
       };
     }
-    case ERRNO.EROFS:
     case ERRNO.EACCES:
+      if (!isDisk(spec)) return reasonOfMount(errno, false);
+      // falls through
+    case ERRNO.EROFS:
       return {
         because: spec.flags & MS_RDONLY ? "permission denied" : "the medium is write-protected",
         hint: "see its write-protect switch; MNT_OPTIONS=ro serves restores alone",
       };
-    case ERRNO.EIO:
-      return { because: "the disk answers with errors", hint: "see its cable, power and health" };
-    case ERRNO.EUCLEAN:
+    case ERRNO.EUCLEAN: // EFSCORRUPTED of ext4 and xfs.
+    case ERRNO.EBADMSG: // EFSBADCRC of both.
       return {
         because: "the file system is damaged",
         hint: `unplug nothing, run fsck on "${spec.source}"`,
       };
-    case ERRNO.ENXIO:
-    case ERRNO.ENOMEDIUM:
-      return { because: "no medium, or the device is gone", hint: "plug the disk in" };
     default:
-      return { because: "the kernel refused", hint: "see the kernel log" };
+      return reasonOfMount(errno, isDisk(spec));
   }
 }
 
@@ -186,10 +169,10 @@ export function explainMount(errno: number, spec: MountSpec, facts: MountFacts):
 
 /** Explains a failed umount2(2), with whoever holds the mount. */
 export function explainUnmount(errno: number, target: string, holders: readonly string[]): string {
-  const because = errno === ERRNO.EBUSY
-    ? holders.length === 0 ? "something holds it" : `held by ${holders.join(", ")}`
-    : errno === ERRNO.EINVAL
-    ? "it is no mount any more"
-    : "the kernel refused";
+  const because = errno !== ERRNO.EBUSY
+    ? reasonOfUnmount(errno)
+    : holders.length === 0
+    ? "something holds it"
+    : `held by ${holders.join(", ")}`;
   return `Cannot unmount "${target}": ${errnoName(errno)} (${because})`;
 }

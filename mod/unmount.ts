@@ -5,6 +5,7 @@
  */
 import { announced } from "./announce.ts";
 import { readMounts } from "./existing.ts";
+import { retriesUnmount } from "./errno_reasons.ts";
 import { explainUnmount } from "./explain.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO } from "./linux.ts";
@@ -35,7 +36,8 @@ async function placeOf({ info }: Mounted, world: World): Promise<string> {
 }
 
 /**
- * Writes everything back and unmounts; after {@linkcode BUSY_LIMIT_MS} of EBUSY it only detaches.
+ * Writes everything back and unmounts; after {@linkcode BUSY_LIMIT_MS} of EBUSY, or of what else can pass,
+ * it only detaches.
  *
  * @returns whether the file system is really unmounted (or was not ours to unmount).
  */
@@ -73,11 +75,11 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       log.info(`unmounted "${target}"`);
       return clean;
     }
-    if (errno !== ERRNO.EBUSY || clock.now() >= giveUpMs) {
+    if (!retriesUnmount(errno) || clock.now() >= giveUpMs) {
       const holders = errno === ERRNO.EBUSY ? await findHolders(target, world) : [];
       log.error(
         `${explainUnmount(errno, target, holders)}; detaching it lazily: it stays in use ` +
-          "until they are gone, so do not unplug the disk before",
+          "until nobody holds it, so do not unplug the disk before",
       );
       break;
     }

@@ -188,8 +188,8 @@ Deno.test("explainUnmount() says who holds it", () => {
   const cases: [number, string[], string][] = [
     [ERRNO.EBUSY, [], "EBUSY (something holds it)"],
     [ERRNO.EBUSY, ["sh (process 1)", 'swap "/x"'], 'EBUSY (held by sh (process 1), swap "/x")'],
-    [ERRNO.EINVAL, ["ignored"], "EINVAL (it is no mount any more)"],
-    [ERRNO.EPERM, [], "EPERM (the kernel refused)"],
+    [ERRNO.EINVAL, ["ignored"], "EINVAL (it is no mount any more, or locked by a user namespace)"],
+    [ERRNO.EPERM, [], "EPERM (only root with CAP_SYS_ADMIN can unmount)"],
   ];
   for (const [errno, holders, expected] of cases) {
     assert.equal(

@@ -9,6 +9,7 @@ const PURE = [
   "btrfs",
   "config",
   "environment",
+  "errno_reasons",
   "exit",
   "explain",
   "help",
