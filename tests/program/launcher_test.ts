@@ -1,7 +1,7 @@
 /** P4, P10: rest-server comes up through the launcher, under one pid, as if it had been started itself. */
 import assert from "node:assert/strict";
 import { childOf, FAKE_SERVER, fakePlace, ownLines, type Place } from "../support/fake_server.ts";
-import { isRunning, processesWith } from "../support/processes.ts";
+import { isLauncher, isRunning, processesWith } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -68,9 +68,8 @@ async function startFrozen(place: Place): Promise<{ wrapper: Wrapper; launcher: 
     const wrapper = place.start({ env: { MNT_STOP: "1" } });
     const launcher = await childOf(wrapper.pid);
     Deno.kill(launcher, "SIGSTOP");
-    const own = await Deno.readLink(`/proc/${wrapper.pid}/exe`);
-    if (await Deno.readLink(`/proc/${launcher}/exe`) === own) return { wrapper, launcher };
-    // Too late: it is rest-server already.
+    if (await isLauncher(launcher)) return { wrapper, launcher };
+    // Too early, or too late: it is rest-server already.
     Deno.kill(launcher, "SIGCONT");
     await wrapper[Symbol.asyncDispose]();
     await Deno.remove(`${place.path}/args`).catch(() => {});

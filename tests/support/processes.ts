@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LAUNCH_VARIABLE } from "../../mod/launch.ts";
 import type { Wrapper } from "./wrapper.ts";
 
 /** The children of a process. */
@@ -28,6 +29,13 @@ export function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a process is the program's launcher, which has not become rest-server yet. */
+export async function isLauncher(pid: number): Promise<boolean> {
+  // Between fork and execve it has its parent's environment, and as rest-server it has lost the variable.
+  const environment = await Deno.readTextFile(`/proc/${pid}/environ`).catch(() => "");
+  return environment.includes(`\0${LAUNCH_VARIABLE}=`) || environment.startsWith(LAUNCH_VARIABLE);
 }
 
 /** The processes that run with a variable in their environment, as it was when they were started. */
