@@ -1,0 +1,89 @@
+/** P3, P4, counted: the wrapper is killed at random moments of a real backup. */
+import assert from "node:assert/strict";
+import { loopDisk } from "../support/disk.ts";
+import { isRunning, serverPid } from "../support/processes.ts";
+import { restic, resticCommand } from "../support/restic.ts";
+import { prove, type Random } from "../support/soak.ts";
+import { fsck, mountsOn, place, systemTest } from "../support/system.ts";
+import { until } from "../support/wait.ts";
+
+const MIB = 1024 ** 2;
+const FILES = 8;
+/** About what a backup takes, so that kills fall before, into and behind it. */
+const BACKUP_MS = 1500;
+
+/** Something new to back up, in files of some hundred KiB. */
+async function changeSource(directory: string, random: Random): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  for (let i = 0; i < 2; i++) {
+    const path = `${directory}/${random.below(FILES)}`;
+    await Deno.writeFile(path, random.bytes(1 + random.below(400_000)));
+  }
+}
+
+/** A backup that somebody else may cut short. */
+async function startBackup(address: string, source: string): Promise<Deno.ChildProcess> {
+  const [program, ...args] = await resticCommand(`rest:http://${address}/`, "backup", source);
+  return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+}
+
+await systemTest(
+  [],
+  "P3, P4: SIGKILL at any moment of a backup leaves no orphan and no second mount, and it goes on",
+  async () => {
+    await prove({ name: "SIGKILL during a backup", ci: 50, soak: 500 }, async (tally) => {
+      const { random } = tally;
+      await using disk = await loopDisk({ fstype: "ext4", sizeBytes: 1024 * MIB });
+      await using where = await place();
+      const source = `${where.directory}/source`;
+      let wrapper = where.serve({ source: disk.path });
+      /** Backups that were through before the kill, and those that were not. */
+      const backups = { done: 0, cut: 0 };
+      try {
+        let address = await wrapper.listening();
+        await restic(address, "init");
+        for (; tally.done < tally.count; tally.done++) {
+          await changeSource(source, random);
+          const server = serverPid(wrapper);
+          const backup = await startBackup(address, source);
+          let ended: boolean | undefined;
+          const status = backup.status.then(({ success }) => ended = success);
+          const momentMs = performance.now() + random.below(BACKUP_MS);
+          await until(() => performance.now() >= momentMs, "the moment of the kill");
+          wrapper.signal("SIGKILL");
+          if (ended === undefined) {
+            backups.cut++;
+            // It would try again for a quarter of an hour.
+            backup.kill("SIGKILL");
+          } else {
+            assert.ok(ended, "a backup failed before anything was killed");
+            backups.done++;
+          }
+          await Promise.all([wrapper.status, status]);
+          await until(() => !isRunning(server), `P4: end of rest-server, process ${server}`);
+          assert.ok(mountsOn(where.target).length <= 1, "P3: stacked");
+
+          wrapper = where.serve({ source: disk.path });
+          address = await wrapper.listening();
+          assert.equal(mountsOn(where.target).length, 1, "P3: mounts after the next start");
+        }
+        assert.ok(backups.cut > 0 && backups.done > 0, `kills: ${JSON.stringify(backups)}`);
+        await restic(address, "unlock", "--remove-all");
+        await restic(address, "backup", source);
+        await restic(address, "check", "--read-data");
+        await restic(address, "restore", "latest", "--target", `${where.directory}/restored`);
+        for (const { name } of Deno.readDirSync(source)) {
+          const restored = await Deno.readFile(`${where.directory}/restored${source}/${name}`);
+          assert.deepEqual(restored, await Deno.readFile(`${source}/${name}`));
+        }
+        wrapper.signal("SIGTERM");
+        assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
+        assert.deepEqual(mountsOn(where.target), []);
+        assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
+        await fsck("ext4", disk);
+      } finally {
+        await wrapper[Symbol.asyncDispose]();
+      }
+    });
+  },
+);
