@@ -11,8 +11,8 @@ import { run } from "../../mod/run.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { Signals } from "../../mod/signals.ts";
 import { FakeWorld, TARGET } from "../support/fake_world.ts";
+import { prove, type Tally } from "../support/soak.ts";
 
-const SEQUENCES = 2000;
 const ARGS = ["--path", `${TARGET}/restic`, "--no-auth"];
 const WANTED = { path: "/dev/sda1", minor: 1, uuid: "wanted", label: "backup" };
 const TWIN = { path: "/dev/sdb1", minor: 17, uuid: "wanted", label: "other" };
@@ -205,7 +205,8 @@ function judge(simulation: Simulation, code: number): void {
   }
 }
 
-Deno.test("P1, P2, P3, P8: hold in any order of disk, server and signal events", async () => {
+async function holds(tally: Tally): Promise<void> {
+  const { count, random: { seed } } = tally;
   const served = { yes: 0, no: 0 };
   let again = 0;
   await fc.assert(
@@ -232,9 +233,13 @@ Deno.test("P1, P2, P3, P8: hold in any order of disk, server and signal events",
         assert.equal(simulation!.world.lock, undefined, "the lock is released");
       },
     ),
-    { numRuns: SEQUENCES },
+    { numRuns: count, seed },
   );
   // A generator that never gets to serving would prove nothing.
-  assert.ok(served.yes > SEQUENCES / 4, `${served.yes} of ${SEQUENCES} sequences served`);
-  assert.ok(again > SEQUENCES / 20, `${again} of ${SEQUENCES} sequences lost a disk`);
-});
+  assert.ok(served.yes > count / 4, `${served.yes} of ${count} sequences served`);
+  assert.ok(again > count / 20, `${again} of ${count} sequences lost a disk`);
+  tally.done = count;
+}
+
+Deno.test("P1, P2, P3, P8: hold in any order of disk, server and signal events", () =>
+  prove({ name: "model of the run loop, sequences", ci: 2000, soak: 20_000 }, holds));
