@@ -28,6 +28,9 @@ const ROUNDS = Number(Deno.env.get("GOKRAZY_ROUNDS") ?? 5);
 /** How long the disk is late, and how soon it is served, by the guest's clock. */
 const LATE_SECONDS = 20;
 const SERVED_SECONDS = 5;
+/** How soon rest-server is stopped after its disk was pulled out, and serves when it is back. */
+const STOPPED_SECONDS = 5;
+const BACK_SECONDS = 15;
 
 const session = new Session(ARM64, { ports: [EXT4.port] });
 let disk: GuestDisk;
@@ -108,6 +111,50 @@ await session.scenario(
       await machine.web.press("restart", SERVICE);
       await servesAgain(machine, SERVICE, Pid, EXT4.port);
     }
+  },
+);
+
+await session.scenario(
+  `a disk pulled out during an upload comes back under another name, ${ROUNDS} times`,
+  180 * ROUNDS,
+  async () => {
+    const { machine } = session;
+    const directory = await session.directory();
+    await writeRandom(`${directory}/upload`, 60);
+    const { Pid } = await machine.web.status(SERVICE);
+    // It takes the name that the disk had.
+    const decoy = await makeDisk(directory, "decoy", "blank", {}, 1);
+    for (let round = 0; round < ROUNDS; round++) {
+      const unfinished = `find ${TARGET}/restic/data -name '*.rest-server-temp*' | grep -q .`;
+      await using _backup = await startBackup(
+        machine.address(EXT4.port),
+        `${directory}/upload`,
+        512,
+      );
+      await untilInGuest(machine, unfinished);
+      const pulledSeconds = await machine.uptimeSeconds();
+      await machine.pull(disk);
+      const stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
+      await untilInGuest(machine, `! grep -q ' ${TARGET} ' /proc/mounts`);
+      assert.equal(await machine.sh(`ls -A ${TARGET}`), "", "written below the mountpoint");
+
+      await machine.plug(decoy);
+      await untilInGuest(machine, "[ -b /dev/sda ]");
+      const pluggedSeconds = await machine.uptimeSeconds();
+      await machine.plug(disk);
+      const served = await untilInGuest(machine, listens(EXT4.port)) - pluggedSeconds;
+      console.log(
+        `gokrazy: stopped ${stopped.toFixed(2)} s after the pull, ` +
+          `served ${served.toFixed(2)} s after it was back`,
+      );
+      assert.match(await machine.sh(`grep ' ${TARGET} ' /proc/mounts`), /^\/dev\/sdb .*$/);
+      assert.equal((await machine.web.status(SERVICE)).Pid, Pid, "another process");
+      assert(stopped <= STOPPED_SECONDS, `stopped only after ${stopped} s`);
+      assert(served <= BACK_SECONDS, `served only after ${served} s`);
+      await machine.pull(decoy);
+    }
+    await restic(machine.address(EXT4.port), "unlock", "--remove-all");
+    await restic(machine.address(EXT4.port), "check", "--read-data");
   },
 );
 

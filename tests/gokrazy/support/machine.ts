@@ -140,7 +140,10 @@ export class Machine implements AsyncDisposable {
    */
   async sh(script: string, limitMs = 120_000): Promise<string> {
     const init = { method: "POST", body: script, signal: AbortSignal.timeout(limitMs) };
-    const response = await fetch(`http://${this.address(AGENT_PORT)}/`, init);
+    const url = `http://${this.address(AGENT_PORT)}/`;
+    const response = await fetch(url, init).catch((error) => {
+      throw new Error(`in the guest: ${script}: ${error.message} (${limitMs} ms)`);
+    });
     const output = await response.text();
     const code = response.headers.get("X-Exit-Code");
     if (code === "0") return output.trim();
