@@ -41,8 +41,11 @@ import { cString, type LauncherLibc, openLauncherLibc, readErrno } from "./libc.
 const FAILED = 70;
 
 /** Becomes rest-server with these arguments, or gives the exit code after a failure that is in the report. */
-export function launch(handover: Handover, args: readonly string[]): number {
-  const libc = openLauncherLibc();
+export function launch(
+  handover: Handover,
+  args: readonly string[],
+  libc: LauncherLibc = openLauncherLibc(),
+): number {
   const report = (line: ReportLine) => {
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     libc.write(handover.reportFd, bytes, BigInt(bytes.length));
