@@ -22,10 +22,14 @@ const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
 /** The tests of what goes into gokrazy's image, which need no booted one. */
 const DIST_TESTS = ["dist_package", "dist_shim"].map((name) => `${HERE}/gokrazy/${name}_test.ts`);
 
+/** Runs what follows in a mount namespace of its own. */
+export const NAMESPACE = ["unshare", "--mount", "--propagation", "private"];
+
 const root = Deno.uid() === 0;
 const say = (line: string) => console.log(`test: ${line}`);
 
-async function systemFiles(): Promise<string[]> {
+/** The files of tests/system/. */
+export async function systemFiles(): Promise<string[]> {
   const names: string[] = [];
   for await (const entry of Deno.readDir(`${HERE}/system`)) {
     if (entry.name.endsWith("_test.ts")) names.push(`${HERE}/system/${entry.name}`);
@@ -34,7 +38,7 @@ async function systemFiles(): Promise<string[]> {
 }
 
 /** Gets disk tools and the real rest-server and restic; what cannot be had is said, and its tests are ignored. */
-async function prepare(): Promise<Record<string, string>> {
+export async function prepare(): Promise<Record<string, string>> {
   if (root) {
     await ensurePrograms(DISK_PROGRAMS, say).catch((error) =>
       say(`${error.message}; see ignored tests`)
@@ -87,8 +91,7 @@ async function main(): Promise<number> {
     const files = await systemFiles();
     if (root) {
       for (const file of files) {
-        const namespace = ["unshare", "--mount", "--propagation", "private"];
-        counts.push(await runTests([...namespace, ...TEST, file], env));
+        counts.push(await runTests([...NAMESPACE, ...TEST, file], env));
       }
     } else {
       say("not root: the tests on real disks are shown as ignored");

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { markdownTable } from "../bench/figures.ts";
+
 /** How one proof went. */
 export interface ProofResult {
   readonly name: string;
@@ -14,17 +16,6 @@ export interface ProofResult {
   readonly failure: string | null;
   readonly seconds: number;
   readonly seed: number;
-}
-
-/** Where it was run. */
-export interface Surroundings {
-  readonly machine: string;
-  readonly kernel: string;
-  readonly programs: string;
-  readonly commit: string;
-  readonly date: string;
-  /** Of the high counts, from 0 to 1. */
-  readonly part: number;
 }
 
 /** Adds one result, a line of JSON, to a file. */
@@ -44,34 +35,32 @@ function duration(seconds: number): string {
   return `${(seconds / 60).toFixed(1)} min`;
 }
 
-/** The report, as Markdown. */
-export function formatReport(results: readonly ProofResult[], where: Surroundings): string {
-  const rows = results.map(({ name, count, done, failure, seconds, seed }) =>
-    `| ${name.replaceAll("|", "\\|")} | ${count} | ${done} | ${
-      failure === null ? "0" : `1: ${failure.replaceAll("|", "\\|")}`
-    } | ${duration(seconds)} | ${seed} |`
-  );
-  const share = where.part === 1
-    ? "the high counts"
-    : where.part === 0
-    ? "CI's counts"
-    : `${where.part} of the high counts, and never fewer than CI's`;
-  return [
-    "# Reliability",
-    "",
-    "Written by `deno task soak`: counted proofs against the real program, the real rest-server and restic,",
-    "and real file systems on loop devices. A proof ends at its first failure.",
-    "",
-    `- machine: ${where.machine}`,
-    `- kernel: ${where.kernel}`,
-    `- programs: ${where.programs}`,
-    `- commit: ${where.commit}`,
-    `- date: ${where.date}`,
-    `- counts: ${share}`,
-    "",
-    "| proof | asked | held | failures | time | TEST_SEED |",
-    "| --- | ---: | ---: | --- | ---: | ---: |",
-    ...rows,
-    "",
-  ].join("\n");
+/** The report, as Markdown; `part` of the high counts was asked for, from 0 to 1. */
+export function formatReport(
+  results: readonly ProofResult[],
+  machine: string,
+  part: number,
+): string {
+  const counts = part === 1
+    ? "the high ones"
+    : `${part} of the high ones, and never fewer than those of \`deno task test\``;
+  const rows = results.map(({ name, count, done, failure, seconds, seed }) => [
+    name,
+    String(count),
+    String(done),
+    failure === null ? "0" : `1: ${failure.replaceAll("|", "\\|")}`,
+    duration(seconds),
+    String(seed),
+  ]);
+  return `# Reliability
+
+Written by \`deno task soak\`: counted proofs with the real program, the real rest-server and restic, and real
+file systems on loop devices; each ends at its first failure. What was there on the machine beside it runs on.
+
+${machine}
+
+Counts: ${counts}.
+
+${markdownTable(["proof", "rounds asked", "rounds held", "failures", "time", "TEST_SEED"], rows)}
+`;
 }
