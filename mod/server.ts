@@ -222,8 +222,10 @@ export async function superviseServer(
     if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
     const status = await server.status;
     // Ctrl-C, and each signal of gokrazy, goes to the whole process group: our own copy of it can be a
-    // moment behind rest-server's clean end.
-    if (status.code === 0 || status.signal === "SIGINT" || status.signal === "SIGTERM") {
+    // moment behind rest-server's clean end. One that we ended with its lost disk did not end by it; to wait
+    // there would keep the disk from coming back, and swallow a SIGQUIT, which then means stop.
+    const unasked = status.code === 0 || status.signal === "SIGINT" || status.signal === "SIGTERM";
+    if (unasked && !lost) {
       await clock.sleep(SAME_SIGNAL_MS, signals.stopping);
     }
     return { ending: judgeServer(status, signals.stopSignal, sent), lost };
