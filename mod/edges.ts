@@ -97,7 +97,16 @@ export const files: Files = {
   readLink: (path) => Deno.readLink(path),
   async list(path) {
     const names: string[] = [];
-    for await (const entry of Deno.readDir(path)) names.push(entry.name);
+    const entries = Deno.readDir(path)[Symbol.asyncIterator]();
+    try {
+      for (let next = await entries.next(); !next.done; next = await entries.next()) {
+        names.push(next.value.name);
+      }
+    } finally {
+      // "for await" leaves the directory open where reading it fails (EIO), and an open directory keeps the
+      // dead file system in the kernel: the disk could never be mounted again.
+      await entries.return?.();
+    }
     return names;
   },
   makeDirectory: (path, mode = 0o755) => Deno.mkdir(path, { recursive: true, mode }),
