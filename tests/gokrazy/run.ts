@@ -64,7 +64,7 @@ async function endMachines(directory: string): Promise<void> {
 
 async function record(runs: readonly Result[][]): Promise<void> {
   const [qemu] = await runCommand("qemu-system-aarch64", ["--version"]);
-  const where = `${await machine()}; ${qemu}, no KVM, one instruction is 1 ns of guest time.`;
+  const where = `${await machine()} ${qemu}, no KVM; one instruction is 1 ns of guest time.`;
   const body = `${where}\n\n${formatRuns(runs)}\n\nTimes are wall times of a shared machine.`;
   await writeSection("Test runs in a row", body);
 }
