@@ -9,8 +9,8 @@ import { until } from "../support/wait.ts";
 
 const MIB = 1024 ** 2;
 const FILES = 8;
-/** About what a backup takes, so that kills fall before, into and behind it. */
-const BACKUP_MS = 1500;
+/** Of what a backup takes on this machine: kills fall into it, and sometimes behind it. */
+const SPAN = 1.25;
 
 /** Something new to back up, in files of some hundred KiB. */
 async function changeSource(directory: string, random: Random): Promise<void> {
@@ -37,27 +37,30 @@ await systemTest(
       await using where = await place();
       const source = `${where.directory}/source`;
       let wrapper = where.serve({ source: disk.path });
-      /** Backups that were through before the kill, and those that were not. */
-      const backups = { done: 0, cut: 0 };
+      /** Backups that the kill came into. */
+      let cut = 0;
       try {
         let address = await wrapper.listening();
         await restic(address, "init");
+        await changeSource(source, random);
+        const startMs = performance.now();
+        await restic(address, "backup", source);
+        const backupMs = performance.now() - startMs;
         for (; tally.done < tally.count; tally.done++) {
           await changeSource(source, random);
           const server = serverPid(wrapper);
           const backup = await startBackup(address, source);
           let ended: boolean | undefined;
           const status = backup.status.then(({ success }) => ended = success);
-          const momentMs = performance.now() + random.below(BACKUP_MS);
+          const momentMs = performance.now() + random.below(backupMs * SPAN);
           await until(() => performance.now() >= momentMs, "the moment of the kill");
           wrapper.signal("SIGKILL");
           if (ended === undefined) {
-            backups.cut++;
+            cut++;
             // It would try again for a quarter of an hour.
             backup.kill("SIGKILL");
           } else {
             assert.ok(ended, "a backup failed before anything was killed");
-            backups.done++;
           }
           await Promise.all([wrapper.status, status]);
           await until(() => !isRunning(server), `P4: end of rest-server, process ${server}`);
@@ -67,7 +70,7 @@ await systemTest(
           address = await wrapper.listening();
           assert.equal(mountsOn(where.target).length, 1, "P3: mounts after the next start");
         }
-        assert.ok(backups.cut > 0 && backups.done > 0, `kills: ${JSON.stringify(backups)}`);
+        assert.ok(cut > 0, "no kill came into a backup");
         await restic(address, "unlock", "--remove-all");
         await restic(address, "backup", source);
         await restic(address, "check", "--read-data");
