@@ -158,6 +158,7 @@ export async function superviseServer(
   const ended = new AbortController();
   let killing: Promise<void> | undefined;
   let lost = false;
+  let running = true;
 
   function send(signal: SignalName): void {
     sent.add(signal);
@@ -216,11 +217,12 @@ export async function superviseServer(
 
   const unlisten = signals.listen(take);
   void options.lost?.then((why) => {
-    if (why !== null && killing === undefined && !ended.signal.aborted) beginLoss(why);
+    if (why !== null && killing === undefined && running) beginLoss(why);
   });
   try {
     if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
     const status = await server.status;
+    running = false;
     // Ctrl-C, and each signal of gokrazy, goes to the whole process group: our own copy of it can be a
     // moment behind rest-server's clean end. One that we ended with its lost disk did not end by it; to wait
     // there would keep the disk from coming back, and swallow a SIGQUIT, which then means stop.

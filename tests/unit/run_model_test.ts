@@ -13,6 +13,8 @@ import { Signals } from "../../mod/signals.ts";
 import { FakeWorld, TARGET } from "../support/fake_world.ts";
 import { prove, type Tally } from "../support/soak.ts";
 
+/** As long as `mod/server.ts` waits for it. */
+const SAME_SIGNAL_MS = 1000;
 const ARGS = ["--path", `${TARGET}/restic`, "--no-auth"];
 const WANTED = { path: "/dev/sda1", minor: 1, uuid: "wanted", label: "backup" };
 const TWIN = { path: "/dev/sdb1", minor: 17, uuid: "wanted", label: "other" };
@@ -27,6 +29,8 @@ class Simulation {
   error: unknown;
   /** How a server ended other than by the signals it was sent. */
   ownEnd: { code: number; signal: SignalName | null } | undefined;
+  /** Until when a stop counts that rest-server's clean end came before: it reaches the whole group. */
+  graceMs = -Infinity;
   /** The first signal that asked for a stop. */
   stopped: SignalName | undefined;
 
@@ -59,10 +63,12 @@ class Simulation {
   }
 
   signal(name: SignalName): void {
-    const serving = this.world.liveServer !== undefined;
+    const inGrace = this.world.nowMs < this.graceMs && this.ending === undefined;
+    const serving = this.world.liveServer !== undefined || inGrace;
+    if (inGrace && (name === "SIGTERM" || name === "SIGINT")) this.ownEnd = undefined;
     const stops = name === "SIGTERM" || name === "SIGINT" || (name === "SIGQUIT" && !serving);
     if (stops && this.ending === undefined && this.ownEnd === undefined) this.stopped ??= name;
-    if (name === "SIGQUIT" && serving && !this.world.liveServer!.stubborn) {
+    if (name === "SIGQUIT" && this.world.liveServer?.stubborn === false) {
       if (this.stopped === undefined && !this.losing) this.ownEnd = { code: 2, signal: null };
     }
     this.signals.take(name, this.world.nowMs);
@@ -77,6 +83,7 @@ class Simulation {
     // Asked to stop, an exit with 0 is the clean end, whoever caused it.
     if (!this.losing && (this.stopped === undefined || code !== 0)) {
       this.ownEnd ??= { code, signal };
+      if (code === 0) this.graceMs = this.world.nowMs + SAME_SIGNAL_MS;
     }
     this.world.liveServer?.end({ code, signal });
   }
