@@ -55,7 +55,7 @@ export function formatReport(
   return `# Reliability
 
 Written by \`deno task soak\`: counted proofs with the real program, the real rest-server and restic, and real
-file systems on loop devices; each ends at its first failure. What was there on the machine beside it runs on.
+file systems on loop devices. Each ends at its first failure. Where the machine is shared, the times say little.
 
 ${machine}
 
