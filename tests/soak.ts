@@ -1,6 +1,6 @@
 /**
  * `deno task soak`: the counted proofs at their high counts, as root. `deno task soak 0.1` takes a tenth of
- * them. The figures go to tests/bench/reliability.md, which is written anew after each proof.
+ * them, `deno task soak 1 kill fuzz` only some. The figures go to tests/bench/reliability.md, which is written anew after each proof.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const HERE = import.meta.dirname!;
 const REPORT = `${HERE}/bench/reliability.md`;
 const UNIT = ["errno", "run_model", "fuzz"].map((name) => `${HERE}/unit/${name}_test.ts`);
 
-async function soak(part: number): Promise<Counts> {
+async function soak(part: number, names: readonly string[]): Promise<Counts> {
   const file = await Deno.makeTempFile({ prefix: "restic-rest-server-soak-" });
   try {
     const env = {
@@ -32,7 +32,9 @@ async function soak(part: number): Promise<Counts> {
       ...system.map((path) => [...NAMESPACE, ...TEST, path]),
     ];
     const counts: Counts[] = [];
-    for (const run of runs) {
+    const chosen = (path: string) =>
+      names.length === 0 || names.some((name) => path.endsWith(`${name}_test.ts`));
+    for (const run of runs.filter((run) => chosen(run.at(-1)!))) {
       counts.push(await runTests(run, env));
       const results = parseProofs(await Deno.readTextFile(file));
       await Deno.writeTextFile(REPORT, formatReport(results, where, part));
@@ -53,7 +55,7 @@ if (import.meta.main) {
     console.error(`soak: Cannot take ${Deno.args[0]} of the counts: give a number from 0 to 1`);
     Deno.exit(78);
   }
-  const { passed, failed, ignored } = await soak(part);
+  const { passed, failed, ignored } = await soak(part, Deno.args.slice(1));
   console.log(`${passed} passed, ${failed} failed, ${ignored} skipped`);
   Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
 }

@@ -12,14 +12,16 @@ import { until } from "../support/wait.ts";
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).toSorted();
 
 /** What a start and a stop could leave behind, of this process and of its disk. */
-async function leftovers(image: string) {
+async function leftovers(image: string, target: string) {
   return {
     mounts: Deno.readTextFileSync("/proc/self/mountinfo"),
     descriptors: names("/proc/self/fd").length,
     // Zombies, too: nobody but this process could reap them.
     children: childPids(Deno.pid),
     loops: [...(await loopDevices()).values()].filter((file) => file === image),
-    locks: names("/run/restic-rest-server").filter((name) => name.includes("rest-server-test")),
+    locks: names("/run/restic-rest-server").filter((name) =>
+      name.startsWith(encodeURIComponent(target))
+    ),
   };
 }
 
@@ -48,10 +50,10 @@ await systemTest(
         if (tally.done % 50 === 0) await fsck("ext4", disk);
         await disk.detach();
         // The first round opens what this process itself keeps.
-        before ??= await leftovers(disk.image);
+        before ??= await leftovers(disk.image, where.target);
         // Its own HTTP connections are closed a moment later than their server.
         await until(async () => {
-          left = await leftovers(disk.image);
+          left = await leftovers(disk.image, where.target);
           return isDeepStrictEqual(left, before);
         }, "everything as it was").catch(() => assert.deepEqual(left, before));
       }
