@@ -99,23 +99,23 @@ const VERSION_2: Readonly<Record<Controller, string | undefined>> = {
   freezer: undefined,
 };
 
-function findHierarchy(controller: Controller): Hierarchy | undefined {
+function findHierarchy(controller: Controller, version?: 1): Hierarchy | undefined {
   const mounts = readMounts();
   const own = mounts.find((mount) =>
     mount.fsType === "cgroup" && mount.superOptions.includes(controller)
   );
   const unified = mounts.find((mount) => mount.fsType === "cgroup2");
   // Version 2 freezes without a controller, and a frozen process can still be killed there.
-  if (unified !== undefined && (own === undefined || controller === "freezer")) {
+  if (version === undefined && unified && (own === undefined || controller === "freezer")) {
     return { path: unified.mountPoint, version: 2 };
   }
   return own && { path: own.mountPoint, version: 1 };
 }
 
 /** Why there can be no group of this controller here; `undefined` where there can. */
-export function cgroupLack(controller: Controller): string | undefined {
-  const lack = `needs the cgroup controller ${controller}`;
-  const hierarchy = findHierarchy(controller);
+export function cgroupLack(controller: Controller, version?: 1): string | undefined {
+  const lack = `needs the cgroup controller ${controller}${version ? " of version 1" : ""}`;
+  const hierarchy = findHierarchy(controller, version);
   if (hierarchy === undefined) return lack;
   try {
     const path = `${hierarchy.path}/fault-test-${crypto.randomUUID()}`;
@@ -137,8 +137,12 @@ export interface Group {
 }
 
 /** Makes a group, which is gone with the stage's cause: its limits first, then its processes go back. */
-export async function group({ cause }: Stage, controller: Controller): Promise<Group> {
-  const { path: root, version } = findHierarchy(controller)!;
+export async function group(
+  { cause }: Stage,
+  controller: Controller,
+  only?: 1,
+): Promise<Group> {
+  const { path: root, version } = findHierarchy(controller, only)!;
   const name = VERSION_2[controller];
   if (version === 2 && name !== undefined) {
     await Deno.writeTextFile(`${root}/cgroup.subtree_control`, `+${name}`);
@@ -163,8 +167,8 @@ export async function group({ cause }: Stage, controller: Controller): Promise<G
 }
 
 /** Freezes a process until the stage's cause is lifted. */
-export async function freeze(stage: Stage, pid: number): Promise<void> {
-  const { add, set } = await group(stage, "freezer");
+export async function freeze(stage: Stage, pid: number, version?: 1): Promise<void> {
+  const { add, set } = await group(stage, "freezer", version);
   const files = ["freezer.state", "cgroup.freeze"] as const;
   stage.cause.defer(() => set(files, ["THAWED", "0"]));
   await add(pid);

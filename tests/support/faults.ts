@@ -54,8 +54,8 @@ export interface Fault {
   readonly waiting?: (stage: Stage) => Promise<unknown>;
   /** Causes it while rest-server serves. */
   readonly serving?: (stage: Stage) => Promise<unknown>;
-  /** The line that tells of it, of those since it was caused. */
-  readonly says: RegExp;
+  /** The line that tells of it, of those since it was caused; `null`: nobody is left to say it. */
+  readonly says: RegExp | null;
   readonly processes: Processes;
   /** Mounts on the target with that line. */
   readonly mounts: number;
@@ -100,9 +100,7 @@ class Play implements Stage {
     if (fault.waiting !== undefined) await wrapper.errLine(/ waiting for |; trying again$/);
     const from = wrapper.errLines.length;
     await (fault.serving ?? fault.waiting)?.(this);
-    await wrapper.errLine(fault.says, from).catch((error) => {
-      throw new Error(`${error.message}${this.#log()}`);
-    });
+    if (fault.says !== null) await wrapper.errLine(fault.says, from);
     await this.#look(from);
     if (fault.cure !== undefined) {
       const cured = wrapper.errLines.length;
@@ -113,8 +111,8 @@ class Play implements Stage {
       }
     }
     if (fault.processes !== "ended" && fault.cured !== "ends") wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), fault.code, this.#log());
-    assert.equal(mountsOn(where.target).length, fault.mountsAfter ?? 0, this.#log());
+    assert.equal(await wrapper.code(), fault.code);
+    assert.equal(mountsOn(where.target).length, fault.mountsAfter ?? 0);
     await until(() => processesWith(`${MARK}=${mark}`).length === 0, "the end of all processes");
     const broken = wrapper.errLines.filter((line) => /a defect of|^ {4}at |panicked/.test(line));
     assert.deepEqual(broken, []);
@@ -140,28 +138,23 @@ class Play implements Stage {
     const before = this.server;
     switch (fault.processes) {
       case "ended":
-        assert.equal(await wrapper.code(), fault.code, this.#log());
+        assert.equal(await wrapper.code(), fault.code);
         break;
       case "waits":
         await until(() => running().length === 0, "a program without a child");
         break;
       case "serves on":
       case "runs on":
-        assert.deepEqual(running(), [before], this.#log());
+        assert.deepEqual(running(), [before]);
         if (fault.processes === "serves on") await this.#answers();
         break;
       case "serves anew":
         await this.#serves(from);
-        assert.notEqual(this.server, before, this.#log());
+        assert.notEqual(this.server, before);
         await this.#answers();
     }
     const mounts = () => mountsOn(where.target).length;
-    await until(() => mounts() === fault.mounts, `${fault.mounts} mounts, not ${mounts()}`)
-      .catch((error) => assert.fail(`${error.message}; ${this.#log()}`));
-  }
-
-  #log(): string {
-    return `\n${this.wrapper.errLines.join("\n")}`;
+    await until(() => mounts() === fault.mounts, `${fault.mounts} mounts, not ${mounts()}`);
   }
 }
 
@@ -174,11 +167,27 @@ export async function faultTests(faults: readonly Fault[]): Promise<void> {
       continue;
     }
     await systemTest(fault.needs ?? [], name, async () => {
-      await using where = await place();
-      await using disk = await loopDisk(fault.disk ?? { fstype: "ext4" });
-      await using stack = new AsyncDisposableStack();
-      await using cause = new AsyncDisposableStack();
-      await new Play(fault, where, disk, stack, cause).play();
+      let wrapper: Wrapper | undefined;
+      try {
+        await using where = await place();
+        await using disk = await loopDisk(fault.disk ?? { fstype: "ext4" });
+        await using stack = new AsyncDisposableStack();
+        await using cause = new AsyncDisposableStack();
+        const play = new Play(fault, where, disk, stack, cause);
+        await play.play().finally(() => wrapper = play.wrapper);
+      } catch (error) {
+        const said = wrapper?.errLines.join("\n");
+        throw new Error(`${describe(error)}\nthe program's lines:\n${said}`);
+      }
     });
   }
+}
+
+/** What failed first, and what failed after it while the fault was taken back. */
+function describe(error: unknown): string {
+  return error instanceof SuppressedError
+    ? `${describe(error.suppressed)}\nand then: ${describe(error.error)}`
+    : error instanceof Error
+    ? `${error.stack}`
+    : String(error);
 }
