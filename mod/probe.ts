@@ -47,6 +47,8 @@ export function judgeOptions(now: MountInfo, before: MountInfo): Findings {
 
 /** Devices that are gone from sysfs, or have become another disk. */
 async function goneDevices({ found }: Mounted, world: World): Promise<string[]> {
+  // No sysfs is mounted here, as in some containers: that says nothing about the disk.
+  if (await world.files.stat("/sys/dev/block") === null) return [];
   const gone = await Promise.all(found.majorMinors.map(async (number) => {
     if (await world.files.stat(`/sys/dev/block/${number}`) === null) return [number];
     const before = found.diskSequences?.get(number);

@@ -188,6 +188,7 @@ export class FakeWorld {
     if (minor !== undefined) {
       return this.disks.some((disk) => disk.minor === Number(minor)) ? facts("directory") : null;
     }
+    if (path === "/sys/dev/block") return facts("directory");
     if (path.startsWith("/proc/self/fd/") || path.endsWith(".lock")) return facts("file", 0, 42);
     return path === "/user/rest-server" || path === "/usr/local/bin/blkid" ? facts("file") : null;
   }

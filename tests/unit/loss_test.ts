@@ -44,6 +44,7 @@ const MOUNT = { path: `${TARGET}/restic`, data: "" } as MountConfig;
 function nodes(change: Record<string, Node> = {}): Record<string, Node> {
   return {
     "/proc/self/mountinfo": `${ROOT_LINE}\n${line(30, "rw")}\n`,
+    "/sys/dev/block": facts("directory"),
     "/sys/dev/block/8:1": facts("directory"),
     "/sys/dev/block/8:1/diskseq": "5\n",
     [TARGET]: facts("directory"),
