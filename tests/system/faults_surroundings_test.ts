@@ -2,6 +2,7 @@
 import { lift, shutDown } from "../support/causes.ts";
 import { run } from "../support/command.ts";
 import { type Fault, faultTests, type Stage } from "../support/faults.ts";
+import { realTools } from "../support/system.ts";
 
 /** Runs the program after these lines of shell, in a mount namespace below the test's own. */
 const inside = (...lines: string[]) => ({
@@ -16,6 +17,26 @@ const inside = (...lines: string[]) => ({
     "sh",
   ],
 });
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** Lines of shell that put an empty tmpfs over /tmp, less what of the program and its test may lie there. */
+async function coverTmp(directory: string): Promise<string[]> {
+  const { "rest-server": server } = await realTools();
+  const home = Deno.env.get("HOME") ?? "/";
+  const kept = [directory, ROOT, home, Deno.execPath(), server]
+    .map((path) => path.split("/").slice(1, 3).join("/"))
+    .filter((path) => path.startsWith("tmp/"));
+  return [
+    "mount --rbind /tmp /mnt",
+    "mount -t tmpfs -o size=64k tmpfs /tmp",
+    ...[...new Set(kept)].flatMap((path) => [
+      `mkdir /${path}`,
+      `mount --rbind /mnt/${path.slice("tmp/".length)} /${path}`,
+    ]),
+    `cd ${directory}`,
+  ];
+}
+
 /** Runs the program after these lines of shell. */
 const after = (...lines: string[]) => ({
   prefix: ["sh", "-ec", `${lines.join("\n")}\nexec "$@"`, "sh"],
@@ -76,15 +97,8 @@ await faultTests([
   },
   {
     name: "/tmp is full: it serves all the same",
-    before: ({ where: { directory } }) =>
-      Promise.resolve(inside(
-        `mount --bind ${directory} /mnt`,
-        "mount -t tmpfs -o size=64k tmpfs /tmp",
-        `mkdir -p ${directory}`,
-        `mount --move /mnt ${directory}`,
-        `cd ${directory}`,
-        "cat /dev/zero >/tmp/full 2>/dev/null || :",
-      )),
+    before: async ({ where: { directory } }) =>
+      inside(...await coverTmp(directory), "cat /dev/zero >/tmp/full 2>/dev/null || :"),
     says: /^start server on /,
     processes: "serves anew",
     mounts: 0,
@@ -92,8 +106,12 @@ await faultTests([
   },
   {
     name: "/run and /tmp are read-only: says that it cannot keep lock files",
-    before: () =>
-      Promise.resolve(inside("mount -t tmpfs -o ro tmpfs /run", "mount -t tmpfs -o ro tmpfs /tmp")),
+    before: async ({ where: { directory } }) =>
+      inside(
+        ...await coverTmp(directory),
+        "mount -o remount,ro /tmp",
+        "mount -t tmpfs -o ro tmpfs /run",
+      ),
     says: /error: Cannot keep lock files: none of /,
     processes: "ended",
     mounts: 0,
