@@ -4,10 +4,16 @@
  * @module
  */
 import { Failure, fileFailure, messageOf } from "./exit.ts";
-import { type Listen, resolvePath, type ServerArgs } from "./server_args.ts";
+import {
+  type Listen,
+  resolvePath,
+  type ServerArgs,
+  type ServerFile,
+  serverFiles,
+} from "./server_args.ts";
 import type { World } from "./world.ts";
 
-async function requireReadable(path: string, what: string, cure: string, world: World) {
+async function requireReadable({ path, what, cure }: ServerFile, world: World) {
   try {
     // A pipe, as of "--tls-key <(decrypt key)", gives its bytes once, and those are rest-server's.
     const kind = (await world.files.stat(path))?.kind;
@@ -20,31 +26,6 @@ async function requireReadable(path: string, what: string, cure: string, world: 
     const hint = kind === "configuration" ? cure : "see the kernel log";
     throw new Failure(kind, `Cannot read ${what} "${path}": ${why}; ${hint}`, { cause: error });
   }
-}
-
-async function checkPassword(args: ServerArgs, path: string, directory: string, world: World) {
-  if (!args.usesHtpasswd) return;
-  const file = resolvePath(args.htpasswdFile ?? ".htpasswd", args.htpasswdFile ? directory : path);
-  const cure = `make it with: htpasswd -B -c "${file}" USER, or give --no-auth to serve everybody`;
-  await requireReadable(file, "the password file", cure, world);
-}
-
-async function checkTls(args: ServerArgs, path: string, directory: string, world: World) {
-  if (!args.tls) return;
-  const file = (given: string | undefined, name: string) =>
-    resolvePath(given ?? name, given === undefined ? path : directory);
-  await requireReadable(
-    file(args.tlsCert, "public_key"),
-    "the TLS certificate",
-    "give --tls-cert, or leave out --tls",
-    world,
-  );
-  await requireReadable(
-    file(args.tlsKey, "private_key"),
-    "the TLS key",
-    "give --tls-key, or leave out --tls",
-    world,
-  );
 }
 
 async function checkUnixSocket(path: string, world: World) {
@@ -111,7 +92,6 @@ export async function checkServer(
   directory: string,
   world: World,
 ): Promise<void> {
-  await checkPassword(args, path, directory, world);
-  await checkTls(args, path, directory, world);
+  for (const file of serverFiles(args, path, directory)) await requireReadable(file, world);
   await checkListen(args.listen, directory, world);
 }

@@ -7,7 +7,7 @@
 import { Failure } from "./exit.ts";
 import { describeMount } from "./explain.ts";
 import { majorMinor, MS_NOATIME, MS_RDONLY, MS_RELATIME, MS_STRICTATIME } from "./linux.ts";
-import type { FoundSource } from "./look.ts";
+import { type FoundSource, isGone } from "./look.ts";
 import { parseMountOptions, splitOptions } from "./mount_options.ts";
 import { type MountInfo, parseMountinfo } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
@@ -66,9 +66,12 @@ export async function deathOf(info: MountInfo, world: World): Promise<string | u
   // An anonymous number: a btrfs, which is known by its source alone, or no device at all.
   const anonymous = info.majorMinor.startsWith("0:");
   if (anonymous && info.fsType !== "btrfs") return undefined;
-  const device = anonymous ? info.mountSource : `/sys/dev/block/${info.majorMinor}`;
-  const gone = await world.files.stat(device).catch(() => undefined) === null;
-  return gone ? `its device "${info.mountSource}" (${info.majorMinor}) is gone` : undefined;
+  const gone = anonymous
+    ? world.files.stat(info.mountSource).then((facts) => facts === null)
+    : isGone(info.majorMinor, world);
+  return await gone.catch(() => false)
+    ? `its device "${info.mountSource}" (${info.majorMinor}) is gone`
+    : undefined;
 }
 
 /** Why a mount of the right source cannot be used; `undefined` where it can. */
@@ -81,9 +84,7 @@ async function unfit(
   const dead = await deathOf(info, world);
   if (dead !== undefined) return dead;
   for (const number of found.majorMinors) {
-    if (await world.files.stat(`/sys/dev/block/${number}`) === null) {
-      return `its device ${number} is gone`;
-    }
+    if (await isGone(number, world)) return `its device ${number} is gone`;
   }
   if (!rootMatches(info, spec.data)) return `it is mounted from "${info.root}" of the file system`;
   if (info.superOptions.includes("ro") && !(spec.flags & MS_RDONLY)) {

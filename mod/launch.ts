@@ -8,7 +8,7 @@ import type { Config } from "./config.ts";
 import { Failure, type FailureKind } from "./exit.ts";
 import { type Sandbox, sandboxOf } from "./landlock.ts";
 import { resolveNearest } from "./paths.ts";
-import { resolvePath, type ServerArgs } from "./server_args.ts";
+import { resolvePath, type ServerArgs, serverFiles } from "./server_args.ts";
 import type { ServerProcess, World } from "./world.ts";
 
 /** The variable that makes this program the launcher: a {@linkcode LaunchPlan} as JSON. */
@@ -131,14 +131,6 @@ async function needsOf(
 ): Promise<Need[]> {
   const who = `MNT_USER=${user.uid}:${user.gid}`;
   const { existing } = await resolveNearest(path, world.files);
-  const file = (given: string | undefined, name: string) =>
-    given === undefined ? resolvePath(name, path) : resolvePath(given, directory);
-  const read = (file: string, what: string): Need => ({
-    path: file,
-    access: "read",
-    cannot: `Cannot read ${what} "${file}" as ${who}`,
-    cure: `chgrp ${user.gid} and chmod g+r it, and let the directories above be entered`,
-  });
   return [
     {
       path: existing,
@@ -146,15 +138,12 @@ async function needsOf(
       cannot: `Cannot write to "${existing}" as ${who}`,
       cure: `give it that owner with: chown -R ${user.uid}:${user.gid} "${existing}"`,
     },
-    ...server.usesHtpasswd
-      ? [read(file(server.htpasswdFile, ".htpasswd"), "the password file")]
-      : [],
-    ...server.tls
-      ? [
-        read(file(server.tlsCert, "public_key"), "the TLS certificate"),
-        read(file(server.tlsKey, "private_key"), "the TLS key"),
-      ]
-      : [],
+    ...serverFiles(server, path, directory).map(({ path, what }): Need => ({
+      path,
+      access: "read",
+      cannot: `Cannot read ${what} "${path}" as ${who}`,
+      cure: `chgrp ${user.gid} and chmod g+r it, and let the directories above be entered`,
+    })),
   ];
 }
 

@@ -46,6 +46,15 @@ export async function readDiskSequence(number: string, world: World): Promise<st
   return text?.trim() ?? "";
 }
 
+/**
+ * Whether the kernel knows a device number no more. Without a sysfs, as in some containers, nobody can tell:
+ * that says nothing about the disk.
+ */
+export async function isGone(number: string, { files }: World): Promise<boolean> {
+  return await files.stat(`/sys/dev/block/${number}`) === null &&
+    await files.stat("/sys/dev/block") !== null;
+}
+
 /** {@linkcode readDiskSequence} of every device in the text of `/proc/partitions`. */
 export async function readDiskSequences(
   partitions: string,

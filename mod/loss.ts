@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ANNOUNCE_EVERY_MS, SAY_EVERY_MS } from "./announce.ts";
+import { ANNOUNCE_EVERY_MS, SAY_EVERY_MS, speaking } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { messageOf } from "./exit.ts";
 import { kernelMessages } from "./kmsg.ts";
@@ -11,11 +11,7 @@ import type { Mounted } from "./mount.ts";
 import { type Findings, probe } from "./probe.ts";
 import type { World } from "./world.ts";
 
-/**
- * Waits for a probe, and says after {@linkcode ANNOUNCE_EVERY_MS} and then each minute that it hangs.
- *
- * @returns `null` once `ended` is aborted: a hanging probe is left to itself, for nothing can end it.
- */
+/** Waits for a probe, and says that it hangs; `null` once `ended` is aborted, for nothing else can end that. */
 async function patiently<T>(
   call: Promise<T>,
   source: string,
@@ -23,29 +19,17 @@ async function patiently<T>(
   ended: AbortSignal,
 ): Promise<T | null> {
   const { clock, log } = world;
-  const answered = new AbortController();
-  const over = AbortSignal.any([answered.signal, ended]);
   const startMs = clock.now();
-  const seconds = () => Math.round((clock.now() - startMs) / 1000);
-  const say = async (): Promise<null> => {
-    for (let pauseMs = ANNOUNCE_EVERY_MS;; pauseMs = SAY_EVERY_MS) {
-      await clock.sleep(pauseMs, over);
-      if (over.aborted) return null;
-      log.warn(
-        `"${source}" has not answered for ${seconds()} s: it hangs; see its cable and the kernel log`,
-      );
-    }
-  };
-  const saying = say();
-  try {
-    return await Promise.race([call, saying]);
-  } finally {
-    answered.abort();
-    await saying;
-    if (!ended.aborted && seconds() * 1000 >= ANNOUNCE_EVERY_MS) {
-      log.info(`"${source}" answers again after ${seconds()} s`);
-    }
+  const say = (seconds: number) =>
+    log.warn(
+      `"${source}" has not answered for ${seconds} s: it hangs; see its cable and the kernel log`,
+    );
+  const result = await speaking(call, [ANNOUNCE_EVERY_MS, SAY_EVERY_MS], say, world, ended);
+  const tookMs = clock.now() - startMs;
+  if (!ended.aborted && tookMs >= ANNOUNCE_EVERY_MS) {
+    log.info(`"${source}" answers again after ${Math.round(tookMs / 1000)} s`);
   }
+  return result;
 }
 
 /**

@@ -19,7 +19,7 @@ import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
 import { formatFlags, maskSecrets } from "./mount_options.ts";
-import { isBelow, mountAt, mountHolding, type MountInfo } from "./mountinfo.ts";
+import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
 import { readTextIfAny, resolveNearest } from "./paths.ts";
 import type { MountSpec } from "./source.ts";
 import type { World } from "./world.ts";
@@ -341,7 +341,7 @@ export async function requireOnMount(path: string, mounted: Mounted, world: Worl
   });
   const mounts = await readMounts(world);
   const { mountId, mountPoint } = mounted.info;
-  if (mountAt(mounts, mountPoint)?.mountId !== mountId) {
+  if (placeOf(mounted.info, mounts).kind !== "on its target") {
     throw new Failure(
       "mount",
       `Cannot serve: "${mounted.found.source}" is no longer what is mounted on "${mountPoint}"; ` +

@@ -111,3 +111,23 @@ export function mountAt(mounts: readonly MountInfo[], path: string): MountInfo |
   const holder = mountHolding(mounts, path);
   return holder?.mountPoint === path ? holder : undefined;
 }
+
+/** Where a mount is by now. */
+export type MountPlace =
+  | { readonly kind: "on its target"; readonly info: MountInfo }
+  | { readonly kind: "gone" }
+  | { readonly kind: "moved"; readonly to: string }
+  /** Its path leads to another mount, on the same directory or above it. */
+  | { readonly kind: "hidden"; readonly by: MountInfo | undefined };
+
+/** Finds a mount of an earlier moment again. The ids of mounts are used again, so its source counts, too. */
+export function placeOf(before: MountInfo, mounts: readonly MountInfo[]): MountPlace {
+  const own = mounts.find((mount) =>
+    mount.mountId === before.mountId && mount.majorMinor === before.majorMinor &&
+    mount.mountSource === before.mountSource
+  );
+  if (own === undefined) return { kind: "gone" };
+  if (own.mountPoint !== before.mountPoint) return { kind: "moved", to: own.mountPoint };
+  const holder = mountHolding(mounts, before.mountPoint);
+  return holder === own ? { kind: "on its target", info: own } : { kind: "hidden", by: holder };
+}

@@ -7,10 +7,10 @@
 import type { MountConfig } from "./config.ts";
 import { readMounts } from "./existing.ts";
 import { messageOf } from "./exit.ts";
-import { readDiskSequence } from "./look.ts";
+import { isGone, readDiskSequence } from "./look.ts";
 import type { Mounted } from "./mount.ts";
 import { splitOptions } from "./mount_options.ts";
-import { mountAt, type MountInfo } from "./mountinfo.ts";
+import { type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
 import type { World } from "./world.ts";
 
@@ -47,10 +47,8 @@ export function judgeOptions(now: MountInfo, before: MountInfo): Findings {
 
 /** Devices that are gone from sysfs, or have become another disk. */
 async function goneDevices({ found }: Mounted, world: World): Promise<string[]> {
-  // No sysfs is mounted here, as in some containers: that says nothing about the disk.
-  if (await world.files.stat("/sys/dev/block") === null) return [];
   const gone = await Promise.all(found.majorMinors.map(async (number) => {
-    if (await world.files.stat(`/sys/dev/block/${number}`) === null) return [number];
+    if (await isGone(number, world)) return [number];
     const before = found.diskSequences?.get(number);
     return before === undefined || await readDiskSequence(number, world) === before ? [] : [number];
   }));
@@ -118,6 +116,18 @@ async function touch(mount: MountConfig, mounted: Mounted, world: World): Promis
   }
 }
 
+/** Why a mount that is no longer on its target serves nothing. */
+function describeLoss(
+  place: Exclude<MountPlace, { kind: "on its target" }>,
+  { mountPoint }: MountInfo,
+): string {
+  if (place.kind === "gone") return "somebody else unmounted it";
+  if (place.kind === "moved") return `somebody moved its mount to "${place.to}"`;
+  return place.by?.mountPoint === mountPoint
+    ? `"${place.by.mountSource}" (${place.by.fsType}) was mounted over it`
+    : "a mount above it hides it";
+}
+
 /** One probe. It ends only when the file system answers. */
 export async function probe(
   mount: MountConfig,
@@ -126,19 +136,9 @@ export async function probe(
 ): Promise<Findings> {
   const { info } = mounted;
   const lost = (why: string): Findings => ({ lost: why, troubles: [] });
-  const mounts = await readMounts(world);
-  if (!mounts.some(({ mountId }) => mountId === info.mountId)) {
-    return lost("somebody else unmounted it");
-  }
-  const top = mountAt(mounts, info.mountPoint);
-  if (top?.mountId !== info.mountId) {
-    return lost(
-      top === undefined
-        ? "a mount above it hides it"
-        : `"${top.mountSource}" (${top.fsType}) was mounted over it`,
-    );
-  }
-  const options = judgeOptions(top, info);
+  const place = placeOf(info, await readMounts(world));
+  if (place.kind !== "on its target") return lost(describeLoss(place, info));
+  const options = judgeOptions(place.info, info);
   if (options.lost !== null) return options;
   const devices = await judgeDevices(mounted, mount, world);
   if (devices.lost !== null) return devices;

@@ -117,3 +117,49 @@ export function resolvePath(path: string, directory: string): string {
   }
   return `/${parts.join("/")}`;
 }
+
+/** A file that rest-server reads at its start. */
+export interface ServerFile {
+  /** Absolute. */
+  readonly path: string;
+  /** What it is, for a message. */
+  readonly what: string;
+  /** What to do where it cannot be read. */
+  readonly cure: string;
+}
+
+/**
+ * The password file and the TLS files: below `--path` by their usual names, or where a flag says.
+ *
+ * @param path `--path`, absolute.
+ * @param directory the working directory, for relative names.
+ */
+export function serverFiles(args: ServerArgs, path: string, directory: string): ServerFile[] {
+  const file = (given: string | undefined, name: string) =>
+    given === undefined ? resolvePath(name, path) : resolvePath(given, directory);
+  const htpasswd = file(args.htpasswdFile, ".htpasswd");
+  return [
+    ...args.usesHtpasswd
+      ? [{
+        path: htpasswd,
+        what: "the password file",
+        cure:
+          `make it with: htpasswd -B -c "${htpasswd}" USER, or give --no-auth to serve everybody`,
+      }]
+      : [],
+    ...args.tls
+      ? [
+        {
+          path: file(args.tlsCert, "public_key"),
+          what: "the TLS certificate",
+          cure: "give --tls-cert, or leave out --tls",
+        },
+        {
+          path: file(args.tlsKey, "private_key"),
+          what: "the TLS key",
+          cure: "give --tls-key, or leave out --tls",
+        },
+      ]
+      : [],
+  ];
+}

@@ -10,7 +10,7 @@ import { explainUnmount } from "./explain.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
-import { mountHolding } from "./mountinfo.ts";
+import { placeOf } from "./mountinfo.ts";
 import type { World } from "./world.ts";
 
 /** How long a busy mount is tried before it is detached. */
@@ -18,21 +18,13 @@ const BUSY_LIMIT_MS = 5000;
 const BUSY_PAUSE_MS = 100;
 
 /** Where our own mount is by now: "on its target", "gone", or what keeps its path from leading to it. */
-async function placeOf({ info }: Mounted, world: World): Promise<string> {
-  const mounts = await readMounts(world).catch(() => [info]);
-  const own = mounts.find((mount) =>
-    // The ids of mounts are used again.
-    mount.mountId === info.mountId && mount.majorMinor === info.majorMinor &&
-    mount.mountSource === info.mountSource
-  );
-  if (own === undefined) return "gone";
-  if (own.mountPoint !== info.mountPoint) {
-    return `was moved to "${own.mountPoint}" and is left there`;
+async function describePlace({ info }: Mounted, world: World): Promise<string> {
+  const place = placeOf(info, await readMounts(world).catch(() => [info]));
+  if (place.kind === "moved") return `was moved to "${place.to}" and is left there`;
+  if (place.kind === "hidden") {
+    return `is covered by another mount, of "${place.by?.mountSource}"; both are left there`;
   }
-  const holder = mountHolding(mounts, info.mountPoint);
-  return holder === own
-    ? "on its target"
-    : `is covered by another mount, of "${holder?.mountSource}"; both are left there`;
+  return place.kind;
 }
 
 /**
@@ -60,7 +52,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   let said = false;
   for (;;) {
     // Looked at anew each time: what somebody mounts over it meanwhile is not ours to unmount.
-    const place = await placeOf(mounted, world);
+    const place = await describePlace(mounted, world);
     if (place !== "on its target") {
       log.warn(
         place === "gone"
@@ -111,7 +103,7 @@ export async function detach(mounted: Mounted, world: World): Promise<boolean> {
     log.warn(`left "${target}" mounted: it was mounted before this program came; unmount it`);
     return false;
   }
-  const place = await placeOf(mounted, world);
+  const place = await describePlace(mounted, world);
   if (place !== "on its target") {
     if (place !== "gone") log.warn(`Cannot detach "${target}": it ${place}`);
     return place === "gone";

@@ -87,6 +87,16 @@ Deno.test("probe() names why a disk is lost", async () => {
       () => look(mountinfo(line(30, "rw"), `40 1 0:50 / /mnt rw - tmpfs above rw`)),
       /^a mount above it hides it$/,
     ],
+    [
+      "moved",
+      () => look(mountinfo(line(30, "rw").replace(TARGET, "/mnt/elsewhere"))),
+      /^somebody moved its mount to "\/mnt\/elsewhere"$/,
+    ],
+    [
+      "a later mount under the same id",
+      () => look(mountinfo(line(30, "rw", "/dev/sdz9"))),
+      /^somebody else unmounted it$/,
+    ],
     ["shut down", () => look(mountinfo(line(30, "rw,shutdown"))), /shut down after an error/],
     [
       "another disk under its number",
