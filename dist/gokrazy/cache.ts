@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { textDigest } from "../tools/digest.ts";
 import { lockFolder } from "../tools/lock_folder.ts";
 import { cacheRoot } from "../tools/tools.ts";
 import {
@@ -14,7 +15,6 @@ import {
   type Origin,
   type Part,
   type Progress,
-  textDigest,
 } from "./image.ts";
 
 /** What the maker of a part says of it; `name` is that of the file in the folder it was given. */

@@ -59,11 +59,6 @@ export async function fileDigest(
   return hash.digest(encoding);
 }
 
-/** The checksum of some text, for the names of cache entries. */
-export function textDigest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
-}
-
 /** Looks at a file that goes into the image. */
 export async function imageFile(path: string, mode: number, local: string): Promise<ImageFile> {
   const [{ size }, sha256] = await Promise.all([

@@ -54,7 +54,7 @@ export async function kernelPackage(step: Step): Promise<string> {
   const { version, sha256 } = source;
   const compiler = await compilerVersion(step);
   const origin = { source: SOURCE_PACKAGE, version, sha256, compiler };
-  const key = await kernelKey(origin, await Deno.readTextFile(FRAGMENT_FILE), RECIPE);
+  const key = kernelKey(origin, await Deno.readTextFile(FRAGMENT_FILE), RECIPE);
   const folder = `${cacheRoot(Deno.env.toObject())}/kernel`;
   const target = `${folder}/${key}`;
   const what = `Linux from ${origin.source} ${origin.version}`;

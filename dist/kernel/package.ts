@@ -3,8 +3,8 @@
  *
  * @module
  */
-
 import { snapshotUrl } from "../gokrazy/apt_text.ts";
+import { textDigest } from "../tools/digest.ts";
 
 /** The Go import path of the package: what `KernelPackage` in a gokrazy's config.json names. */
 export const KERNEL_PACKAGE = "restic-rest-server/kernel.btrfs";
@@ -41,11 +41,11 @@ Compiler and linker: ${origin.compiler}
 }
 
 /** What distinguishes one kernel from another: the folder of the cache that keeps it. */
-export async function kernelKey(
+export function kernelKey(
   origin: Origin,
   fragment: string,
   recipe: readonly string[],
-): Promise<string> {
+): string {
   const parts = [
     origin.source,
     origin.version,
@@ -54,8 +54,7 @@ export async function kernelKey(
     fragment,
     ...recipe,
   ];
-  const bytes = new TextEncoder().encode(parts.join("\0"));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex().slice(0, 16);
+  return textDigest(parts.join("\0")).slice(0, 16);
 }
 
 /** How many bytes {@linkcode isArm64Image} looks at. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { CommandError, findProgram, programCandidates, runCommand } from "./command.ts";
+import { textDigest } from "./digest.ts";
 import { lockFolder } from "./lock_folder.ts";
 
 /** What is needed of each tool: its Go package, and how long a build took on 2 cores. */
@@ -27,10 +28,8 @@ export class ToolsError extends Error {
 // Pure: text in, data out.
 
 /** The folder that keeps what is built from these two files on this architecture. */
-export async function cacheKey(goMod: string, goSum: string, arch: string): Promise<string> {
-  const bytes = new TextEncoder().encode(`${goMod}\0${goSum}`);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return `${digest.toHex().slice(0, 16)}-${arch}`;
+export function cacheKey(goMod: string, goSum: string, arch: string): string {
+  return `${textDigest(`${goMod}\0${goSum}`).slice(0, 16)}-${arch}`;
 }
 
 /** The cache folder by the XDG rules: a relative XDG_CACHE_HOME does not count. */
@@ -158,7 +157,7 @@ async function fromCache(name: ToolName, progress: Progress, signal?: AbortSigna
   const [goMod, goSum] = await Promise.all(
     ["go.mod", "go.sum"].map((file) => Deno.readTextFile(`${import.meta.dirname}/${file}`)),
   );
-  const key = await cacheKey(goMod!, goSum!, Deno.build.arch);
+  const key = cacheKey(goMod!, goSum!, Deno.build.arch);
   const folder = `${cacheRoot(Deno.env.toObject())}/${key}`;
   const path = `${folder}/${name}`;
   const kept = async () => {

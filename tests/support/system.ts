@@ -4,6 +4,7 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { findTools } from "../../dist/tools/tools.ts";
 import { type MountInfo, parseMountinfo } from "../../mod/mountinfo.ts";
 import { run, runAloud, SYSTEM_PATH } from "./command.ts";
@@ -192,4 +193,11 @@ export async function fsck(fstype: keyof typeof FSCK, disk: Disk): Promise<void>
 export async function refusalCode(wrapper: Wrapper): Promise<number | "it serves"> {
   const serves = wrapper.listening().then(() => "it serves" as const, () => wrapper.code());
   return await Promise.race([serves, wrapper.code()]);
+}
+
+/** Stops a wrapper that serves on a target: it ends with 0, and nothing is mounted there any more. */
+export async function stopCleanly(wrapper: Wrapper, target: string): Promise<void> {
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
+  assert.deepEqual(mountsOn(target), []);
 }

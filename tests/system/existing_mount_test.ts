@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
 import { btrfsPair, loopDisk } from "../support/disk.ts";
-import { mountsOn, type Place, place, readMounts, systemTest } from "../support/system.ts";
+import {
+  mountsOn,
+  type Place,
+  place,
+  readMounts,
+  stopCleanly,
+  systemTest,
+} from "../support/system.ts";
 import type { ServeOptions } from "../support/system.ts";
 
 const DEFAULT = "rw,nosuid,nodev,noexec,relatime";
@@ -79,9 +86,7 @@ await systemTest(
     await run("mount", disk.path, elsewhere);
     await using wrapper = where.serve({ source: disk.path });
     await wrapper.listening();
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    assert.deepEqual(mountsOn(where.target), []);
+    await stopCleanly(wrapper, where.target);
     assert.equal(mountsOn(elsewhere).length, 1);
   },
 );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { btrfsPair, type DiskType, loopDisk } from "../support/disk.ts";
 import { resticRoundTrip } from "../support/restic.ts";
-import { fsck, mountsOn, type Place, place, systemTest } from "../support/system.ts";
+import { fsck, mountsOn, type Place, place, stopCleanly, systemTest } from "../support/system.ts";
 import type { ServeOptions } from "../support/system.ts";
 
 /** Serves on the source with P1, P2 and P8 held at both ends. */
@@ -16,9 +16,7 @@ async function servesAndStops(
   const address = await wrapper.listening();
   assert.deepEqual(mountsOn(where.target).map((mount) => mount.fsType), [fstype]);
   await use(address);
-  wrapper.signal("SIGTERM");
-  assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-  assert.deepEqual(mountsOn(where.target), []);
+  await stopCleanly(wrapper, where.target);
 }
 
 const SINGLE: { fstype: DiskType; backup: boolean }[] = [

@@ -4,7 +4,7 @@ import { lockName } from "../../mod/lock.ts";
 import { run } from "../support/command.ts";
 import { type Disk, loopDisk } from "../support/disk.ts";
 import { childPids, isLauncher, serverPid } from "../support/processes.ts";
-import { mountsOn, type Place, place, systemTest } from "../support/system.ts";
+import { mountsOn, type Place, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -46,9 +46,7 @@ await systemTest(
     await wrapper.listening();
     await wrapper.errLine(/took over the mount of .* that was there, left by an earlier run/);
     assert.equal(mountsOn(where.target).length, 1);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    assert.deepEqual(mountsOn(where.target), []);
+    await stopCleanly(wrapper, where.target);
   },
 );
 
@@ -84,9 +82,7 @@ await systemTest(
     await second.listening();
     assert.equal(await runs(server), false, "the earlier rest-server runs beside the new one");
     assert.equal(mountsOn(where.target).length, 1);
-    second.signal("SIGTERM");
-    assert.equal(await second.code(), 0);
-    assert.deepEqual(mountsOn(where.target), []);
+    await stopCleanly(second, where.target);
   },
 );
 
@@ -124,8 +120,6 @@ await systemTest(
     assert.equal(await runs(launcher), false);
     await first.status;
     assert.equal(mountsOn(where.target).length, 1);
-    second.signal("SIGTERM");
-    assert.equal(await second.code(), 0);
-    assert.deepEqual(mountsOn(where.target), []);
+    await stopCleanly(second, where.target);
   },
 );

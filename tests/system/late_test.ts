@@ -1,15 +1,13 @@
 /** P7: a disk that is not there yet is waited for, in words, and served once it is. */
 import assert from "node:assert/strict";
 import { btrfsPair, Disk, loopDisk } from "../support/disk.ts";
-import { mountsOn, place, systemTest } from "../support/system.ts";
+import { mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
 async function servesAndStops(wrapper: Wrapper, target: string): Promise<void> {
   await wrapper.listening();
   assert.equal(mountsOn(target).length, 1);
-  wrapper.signal("SIGTERM");
-  assert.equal(await wrapper.code(), 0);
-  assert.deepEqual(mountsOn(target), []);
+  await stopCleanly(wrapper, target);
 }
 
 for (const tag of ["UUID", "LABEL"] as const) {

@@ -5,7 +5,7 @@ import { type DiskType, loopDisk } from "../support/disk.ts";
 import { httpStatus } from "../support/http.ts";
 import { serverPid, standIn } from "../support/processes.ts";
 import { restic } from "../support/restic.ts";
-import { mountsOn, place, systemTest } from "../support/system.ts";
+import { mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -20,12 +20,6 @@ async function shutDown(target: string): Promise<void> {
 /** Waits until it listens for the nth time; gives `host:port`. */
 async function listeningAgain(wrapper: Wrapper, from: number): Promise<string> {
   return (await wrapper.errLine(/^start server on (.*)$/, from))[1]!;
-}
-
-async function stopCleanly(wrapper: Wrapper, target: string): Promise<void> {
-  wrapper.signal("SIGTERM");
-  assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-  assert.deepEqual(mountsOn(target), []);
 }
 
 for (const fstype of ["ext4", "xfs"] as const satisfies readonly DiskType[]) {

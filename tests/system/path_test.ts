@@ -9,6 +9,7 @@ import {
   place,
   readMounts,
   refusalCode,
+  stopCleanly,
   systemTest,
 } from "../support/system.ts";
 import type { ServeOptions } from "../support/system.ts";
@@ -139,9 +140,7 @@ for (const [what, name] of Object.entries(NAMES)) {
     await using wrapper = where.serve({ source: disk.path, target });
     assert.equal(await refusalCode(wrapper), "it serves", wrapper.errLines.join("\n"));
     assert.equal(mountsOn(target).length, 1);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    assert.deepEqual(mountsOn(target), []);
+    await stopCleanly(wrapper, target);
   });
 }
 

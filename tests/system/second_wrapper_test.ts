@@ -1,7 +1,7 @@
 /** P3: one wrapper a target; a second one is refused and the first one does not feel it. */
 import assert from "node:assert/strict";
 import { loopDisk } from "../support/disk.ts";
-import { mountsOn, place, refusalCode, systemTest } from "../support/system.ts";
+import { mountsOn, place, refusalCode, stopCleanly, systemTest } from "../support/system.ts";
 
 async function answers(address: string): Promise<void> {
   const response = await fetch(`http://${address}/config`);
@@ -32,9 +32,7 @@ await systemTest(
       await answers(address);
     }
     assert.deepEqual(mountsOn(where.target), mounted);
-    first.signal("SIGTERM");
-    assert.equal(await first.code(), 0);
-    assert.deepEqual(mountsOn(where.target), []);
+    await stopCleanly(first, where.target);
   },
 );
 

@@ -4,7 +4,7 @@ import { loopDisk } from "../support/disk.ts";
 import { isRunning, serverPid } from "../support/processes.ts";
 import { restic, resticCommand } from "../support/restic.ts";
 import { prove, type Random } from "../support/soak.ts";
-import { fsck, mountsOn, place, systemTest } from "../support/system.ts";
+import { fsck, mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 
 const MIB = 1024 ** 2;
@@ -79,9 +79,7 @@ await systemTest(
           const restored = await Deno.readFile(`${where.directory}/restored${source}/${name}`);
           assert.deepEqual(restored, await Deno.readFile(`${source}/${name}`));
         }
-        wrapper.signal("SIGTERM");
-        assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-        assert.deepEqual(mountsOn(where.target), []);
+        await stopCleanly(wrapper, where.target);
         assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
         await fsck("ext4", disk);
       } finally {

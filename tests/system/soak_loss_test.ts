@@ -9,7 +9,7 @@ import { loopDisk } from "../support/disk.ts";
 import { createRepository, damagedBlobs, Load } from "../support/load.ts";
 import { isRunning, serverPid } from "../support/processes.ts";
 import { prove } from "../support/soak.ts";
-import { fsck, mountsOn, place, systemTest } from "../support/system.ts";
+import { fsck, mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 
 const UPLOADS_MAX = 30;
 
@@ -58,9 +58,7 @@ await systemTest(
           await using more = new Load(again, random);
           await more.reaches(1);
         }
-        wrapper.signal("SIGTERM");
-        assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-        assert.deepEqual(mountsOn(where.target), []);
+        await stopCleanly(wrapper, where.target);
         assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
         await fsck("ext4", disk);
       }

@@ -5,6 +5,7 @@
  * @module
  */
 import { CommandError, findProgram, runCommand } from "../../../dist/tools/command.ts";
+import { textDigest } from "../../../dist/tools/digest.ts";
 import { lockFolder } from "../../../dist/tools/lock_folder.ts";
 import { cacheRoot } from "../../../dist/tools/tools.ts";
 import { run } from "../../support/command.ts";
@@ -92,8 +93,7 @@ async function imageKey(spec: ImageSpec): Promise<string> {
   if (spec.kernel.folder !== undefined) folders.push(spec.kernel.folder);
   const own = [import.meta.filename!, `${import.meta.dirname}/instance.ts`];
   const text = [JSON.stringify(spec), ...await digests([...folders, ...own])].join("\n");
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return new Uint8Array(digest).toHex();
+  return textDigest(text);
 }
 
 /** The package under a service's own name; its files are in the image already. */
