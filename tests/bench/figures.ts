@@ -26,16 +26,22 @@ export function markdownTable(head: readonly string[], rows: readonly string[][]
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-/** Machine, kernel, runtime, commit and date in one line. */
-export async function machine(): Promise<string> {
+/** The commit that is measured. */
+export async function commitName(): Promise<string> {
+  const git = new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"], stderr: "null" });
+  return new TextDecoder().decode((await git.output()).stdout).trim() || "unknown";
+}
+
+/** Date, machine, kernel and runtime in one line. */
+export async function place(): Promise<string> {
   const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1] ??
     "unknown";
-  const commit = new TextDecoder().decode(
-    (await new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"], stderr: "null" })
-      .output())
-      .stdout,
-  ).trim();
-  return `${new Date().toISOString().slice(0, 10)}, commit ${commit || "unknown"}; ${cpu}, ` +
+  return `${new Date().toISOString().slice(0, 10)}; ${cpu}, ` +
     `${navigator.hardwareConcurrency} cores; Linux ${Deno.osRelease()} ${Deno.build.arch}; ` +
-    `Deno ${Deno.version.deno}, script engine.`;
+    `Deno ${Deno.version.deno}, script engine`;
+}
+
+/** {@linkcode place} and {@linkcode commitName} in one line. */
+export async function machine(): Promise<string> {
+  return `${await place()}; commit ${await commitName()}.`;
 }

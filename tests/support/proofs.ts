@@ -15,7 +15,10 @@ export interface ProofResult {
   readonly done: number;
   readonly failure: string | null;
   readonly seconds: number;
-  readonly seed: number;
+  /** What brings the random choices back; `null` where there were none. */
+  readonly seed: number | null;
+  /** What was measured on the way. */
+  readonly measured?: string;
 }
 
 /** Adds one result, a line of JSON, to a file. */
@@ -35,32 +38,45 @@ function duration(seconds: number): string {
   return `${(seconds / 60).toFixed(1)} min`;
 }
 
-/** The report, as Markdown; `part` of the high counts was asked for, from 0 to 1. */
-export function formatReport(
-  results: readonly ProofResult[],
-  machine: string,
-  part: number,
-): string {
-  const counts = part === 1
-    ? "the high ones"
-    : `${part} of the high ones, and never fewer than those of \`deno task test\``;
-  const rows = results.map(({ name, count, done, failure, seconds, seed }) => [
-    name,
-    String(count),
-    String(done),
-    failure === null ? "0" : `1: ${failure.replaceAll("|", "\\|")}`,
-    duration(seconds),
-    String(seed),
+const COLUMNS = ["proof", "asked", "held", "failures", "time", "TEST_SEED", "commit", "measured"];
+
+/** A result, and where it was measured. */
+export interface RecordedProof extends ProofResult {
+  /** Machine, kernel, runtime and date in one line. */
+  readonly where: string;
+  readonly commit: string;
+}
+
+/** The record with new results in place of those of the same proofs; the order stays. */
+export function mergeProofs(
+  recorded: readonly RecordedProof[],
+  results: readonly RecordedProof[],
+): RecordedProof[] {
+  const merged = new Map([...recorded, ...results].map((proof) => [proof.name, proof]));
+  return [...merged.values()];
+}
+
+/** The report, as Markdown. */
+export function formatReport(proofs: readonly RecordedProof[]): string {
+  const rows = proofs.map((proof) => [
+    proof.name,
+    String(proof.count),
+    String(proof.done),
+    proof.failure === null ? "0" : `1: ${proof.failure.replaceAll("|", "\\|")}`,
+    duration(proof.seconds),
+    proof.seed === null ? "-" : String(proof.seed),
+    proof.commit,
+    proof.measured ?? "",
   ]);
+  const places = [...new Set(proofs.map(({ where }) => where))];
   return `# Reliability
 
-Written by \`deno task soak\`: counted proofs with the real program, the real rest-server and restic, and real
-file systems on loop devices. Each ends at its first failure. Where the machine is shared, the times say little.
+Written by \`deno task soak\` from reliability.json, which keeps the last run of each proof: counted proofs with the
+real program, the real rest-server and restic, and real file systems on loop devices or, in a booted gokrazy, on USB
+disks. Each ends at its first failure. The machine is shared, and other programs ran beside it: the times say little.
 
-${machine}
+${places.map((place) => `- ${place}`).join("\n")}
 
-Counts: ${counts}.
-
-${markdownTable(["proof", "rounds asked", "rounds held", "failures", "time", "TEST_SEED"], rows)}
+${markdownTable(COLUMNS, rows)}
 `;
 }

@@ -69,6 +69,8 @@ export interface Tally {
   readonly random: Random;
   /** To be raised by each round that held. */
   done: number;
+  /** Figures for the report, in words. */
+  measured?: string;
 }
 
 /** Runs a counted proof and leaves its figures; a failure names the seed that brings it back. */
@@ -94,8 +96,11 @@ export async function prove(proof: Proof, fn: (tally: Tally) => Promise<void> | 
     );
     const path = Deno.env.get(REPORT_VARIABLE);
     if (path !== undefined) {
-      const { count, done } = tally;
-      await appendProof(path, { name: proof.name, count, done, failure, seconds, seed });
+      const { count, done, measured } = tally;
+      await appendProof(path, {
+        ...{ name: proof.name, count, done, failure, seconds, seed },
+        ...measured === undefined ? {} : { measured },
+      });
     }
   }
 }

@@ -1,6 +1,6 @@
 /** What the counted proofs stand on: seeds that bring a run back, counts, and the report. */
 import assert from "node:assert/strict";
-import { formatReport, parseProofs, type ProofResult } from "../support/proofs.ts";
+import { formatReport, mergeProofs, parseProofs, type ProofResult } from "../support/proofs.ts";
 import { prove, Random, REPORT_VARIABLE, rounds, SOAK_VARIABLE } from "../support/soak.ts";
 import { tempDirectory } from "../support/temp.ts";
 
@@ -62,7 +62,16 @@ Deno.test("a proof that fails, or stops early, is a failure in the report, with 
     [2, "only 2 of 3 rounds"],
     [1, "lost | found"],
   ]);
-  const report = formatReport(results, "machine", 0.1);
-  assert.match(report, new RegExp(`lost \\\\\\| found .* ${results[2]!.seed} \\|`));
-  assert.match(report, /Counts: 0\.1 of the high ones/);
+  const recorded = results.map((result) => ({ ...result, where: "machine", commit: "abc" }));
+  const report = formatReport(recorded);
+  assert.match(report, new RegExp(`lost \\\\\\| found .* ${results[2]!.seed} \\| abc \\|`));
+  assert.match(report, /^- machine$/m);
+});
+
+Deno.test("a proof that ran again takes the place of its last run, and the others stay", () => {
+  const proof = (name: string, seed: number) => ({
+    ...{ name, seed, count: 1, done: 1, failure: null, seconds: 1, where: "", commit: "" },
+  });
+  const merged = mergeProofs([proof("a", 1), proof("b", 1)], [proof("a", 2), proof("c", 2)]);
+  assert.deepEqual(merged, [proof("a", 2), proof("b", 1), proof("c", 2)]);
 });
