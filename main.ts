@@ -19,10 +19,11 @@ import { readConfigDirectory } from "./mod/config_directory.ts";
 import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
 import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
-import { helpText, parseVerb, type Verb } from "./mod/help.ts";
+import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { LAUNCH_VARIABLE, parseHandover } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
+import { Progress } from "./mod/progress.ts";
 import { run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
@@ -70,6 +71,7 @@ function makeWorld(
     path: Deno.env.get("PATH") ?? "",
     socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
     log,
+    progress: new Progress(Date.now),
     ...edges,
     launcher: libcLauncher(libc, edges.programs, self),
     mounter: libcMounter(libc),
@@ -86,39 +88,58 @@ async function answerText(verb: Verb): Promise<string> {
   return `restic-rest-server ${version} (Deno ${Deno.version.deno})\n`;
 }
 
+/** Our answer to a verb, then rest-server's own; nothing else of the configuration is read. */
+async function answerVerb(
+  { verb, args: [flag] }: Command,
+  environment: Readonly<Record<string, string>>,
+  signals: Signals,
+  platform: Platform,
+  libc: Libc,
+): Promise<number> {
+  const settings = mergeSettings({ MNT_SERVER: environment["MNT_SERVER"] ?? "" });
+  const config = parseConfig(settings, parseServerArgs([]), "/");
+  const world = makeWorld(platform, "", selfCommand(environment), libc);
+  return await answer(await answerText(verb), config.server, [flag ?? `--${verb}`], signals, world);
+}
+
+/** Leaves nothing of this program and of Deno in the environment that is handed on. */
+function resetEnvironment(environment: Readonly<Record<string, string>>): void {
+  const change = cleanEnvironment(environment);
+  for (const name of change.remove) Deno.env.delete(name);
+  if (change.path !== undefined) Deno.env.set("PATH", change.path);
+}
+
 async function main(signals: Signals, platform: Platform, libc: Libc): Promise<number> {
   const environment = Deno.env.toObject();
   // Before anything can fail; a value that it does not take is reported below, as text.
   if (environment["MNT_LOG"] === "json") log.setFormat("json");
-  const directory = Deno.cwd();
-  const verb = parseVerb(Deno.args);
+  const command = parseVerb(Deno.args);
+  resetEnvironment(environment);
+  if (command !== undefined) {
+    return await answerVerb(command, environment, signals, platform, libc);
+  }
   const unreadable = unreadableVariables(Deno.readFileSync("/proc/self/environ"));
-  if (unreadable.length > 0 && verb === undefined) {
+  if (unreadable.length > 0) {
     throw new ConfigError(unreadable.map((name) => `Cannot use ${name}: its value is not UTF-8`));
   }
-  const fromFiles = environment["MNT_CONFIG_DIR"] && verb === undefined
+  const fromFiles = environment["MNT_CONFIG_DIR"]
     ? await readConfigDirectory(environment["MNT_CONFIG_DIR"], edges.files)
     : undefined;
-  const args = [...fromFiles?.args ?? [], ...Deno.args];
-
-  const change = cleanEnvironment(environment);
-  for (const name of change.remove) Deno.env.delete(name);
-  if (change.path !== undefined) Deno.env.set("PATH", change.path);
   for (const [name, value] of Object.entries(fromFiles?.variables ?? {})) {
     if (!name.startsWith("MNT_") && !(name in environment)) Deno.env.set(name, value);
   }
 
-  const settings = verb === undefined
-    ? mergeSettings(environment, fromFiles)
-    : mergeSettings({ MNT_SERVER: environment["MNT_SERVER"] ?? "" });
-  const config = parseConfig(settings, parseServerArgs(args), directory);
+  const args = [...fromFiles?.args ?? [], ...Deno.args];
+  const directory = Deno.cwd();
+  const config = parseConfig(
+    mergeSettings(environment, fromFiles),
+    parseServerArgs(args),
+    directory,
+  );
   log.setFormat(config.log);
   const keepsNotes = config.mount !== null || platform === "gokrazy";
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
   const world = makeWorld(platform, runDirectory, selfCommand(environment), libc);
-  if (verb !== undefined) {
-    return await answer(await answerText(verb), config.server, args, signals, world);
-  }
   return exitCode(await run({ config, args, directory, signals, world }), platform);
 }
 

@@ -49,7 +49,7 @@ export async function waitForSource(
   world: World,
   signal: AbortSignal,
 ): Promise<FoundSource> {
-  const { clock, log } = world;
+  const { clock, log, progress } = world;
   const startMs = clock.now();
   let softSinceMs: number | undefined;
   let said = "";
@@ -75,6 +75,7 @@ export async function waitForSource(
           `gave up after ${seconds(nowMs - startMs)} (MNT_WAIT)`,
       );
     }
+    progress.enter("waiting", `waiting for ${mount.source.text}: ${result.why}`);
     if (result.why !== said || nowMs - saidMs >= SAY_EVERY_MS) {
       const since = nowMs - startMs >= SAY_EVERY_MS ? ` for ${seconds(nowMs - startMs)}` : "";
       log.info(`waiting for ${mount.source.text}${since}: ${result.why}`);

@@ -6,15 +6,31 @@
 import { CONFIG, type Variable } from "./config.ts";
 import { EXIT } from "./exit.ts";
 
-/** Words that ask for help or version when they are the only argument. */
-export type Verb = "help" | "version";
+const VERBS = ["help", "version"] as const;
+/** What is asked for in place of serving. */
+export type Verb = typeof VERBS[number];
 
-/** The verb of a command line; every other one is rest-server's. */
-export function parseVerb(args: readonly string[]): Verb | undefined {
-  if (args.length !== 1) return undefined;
-  if (args[0] === "--help" || args[0] === "-h") return "help";
-  if (args[0] === "--version" || args[0] === "-v") return "version";
-  return undefined;
+/** Flags that are verbs where they are the only argument, as rest-server has them. */
+const FLAGS: Readonly<Record<string, Verb>> = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version",
+  "-v": "version",
+};
+
+/** A verb, and the arguments after it; of a flag, the flag itself. */
+export interface Command {
+  readonly verb: Verb;
+  readonly args: readonly string[];
+}
+
+/** The verb of a command line; every other one is rest-server's, which takes no positional words. */
+export function parseVerb(args: readonly string[]): Command | undefined {
+  const [first, ...rest] = args;
+  const verb = VERBS.find((verb) => verb === first);
+  if (verb !== undefined) return { verb, args: rest };
+  const flag = rest.length === 0 && first !== undefined && Object.hasOwn(FLAGS, first);
+  return flag ? { verb: FLAGS[first]!, args: [first] } : undefined;
 }
 
 function wrap(text: string, width: number, indent: string): string {

@@ -35,7 +35,7 @@ export async function mountWhenThere(
   target: string,
   lock: TargetLock,
 ): Promise<Mounted> {
-  const { clock, log } = world;
+  const { clock, log, progress } = world;
   const stopping = signals.stopping;
   const blkid: Blkid = { program: needsBlkid(mount) ? await findBlkid(config.blkid, world) : "" };
   const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
@@ -45,6 +45,9 @@ export async function mountWhenThere(
   for (;;) {
     const found = await waitForSource(mount, blkid, deadlineMs, world, stopping);
     stopping.throwIfAborted();
+    const { source, fstype, otherMembers } = found;
+    const devices = [source, ...otherMembers];
+    progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
       const mounted = await mountSource(mount, target, found, lock.left, world);
       for (const warning of found.warnings) log.warn(warning);
@@ -53,6 +56,7 @@ export async function mountWhenThere(
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
       const { retry, kind, text } = error.explanation;
+      progress.failed(text);
       const remainingMs = deadlineMs - clock.now();
       if (!retry) throw new Failure(kind, text, { cause: error });
       if (remainingMs <= 0) {

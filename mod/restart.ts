@@ -30,6 +30,8 @@ export async function delayRestart(served: Served, name: string, run: Run): Prom
 
 /** Waits before a lost disk is looked for again: one that is lost as soon as it serves must not flap. */
 export async function waitAfterLoss(count: number, { signals, world }: Run): Promise<void> {
-  world.log.info("waiting for the disk; it is served again as soon as it is back");
+  const text = "waiting for the disk; it is served again as soon as it is back";
+  world.log.info(text);
+  world.progress.enter("waiting", text);
   await world.clock.sleep(restartDelayMs(count), signals.stopping);
 }

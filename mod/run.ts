@@ -57,6 +57,8 @@ export async function run(run: Run): Promise<Ending> {
 
 async function serveOnMount(run: Run, server: string, mount: MountConfig): Promise<Ending> {
   const target = await resolveTarget(mount.target, run.world);
+  const { progress } = run.world;
+  progress.note({ source: mount.source.text, target });
   const lock = await lockTarget(target, run.world, run.signals.stopping);
   try {
     for (let losses = 1;; losses++) {
@@ -65,6 +67,7 @@ async function serveOnMount(run: Run, server: string, mount: MountConfig): Promi
         await delayRestart(served, target, run);
         return withUnmount(served.ending, unmounted);
       }
+      progress.note({ losses: progress.state.losses + 1 });
       if (served.livedMs >= SHORT_LIFE_MS) losses = 1;
       await waitAfterLoss(losses, run);
     }
@@ -108,6 +111,7 @@ function ending(error: unknown, { signals, world }: Run): Ending {
   }
   if (!(error instanceof Failure)) throw error;
   world.log.error(error.message);
+  world.progress.failed(error.message);
   return { kind: "failed", failure: error.kind };
 }
 

@@ -4,14 +4,14 @@
  * @module
  */
 import { announced } from "./announce.ts";
-import { checkServer, removeSocket } from "./check.ts";
+import { checkServer, removeSocket } from "./preflight.ts";
 import type { MountConfig } from "./config.ts";
 import { type Ending, Failure } from "./exit.ts";
 import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
 import type { TargetLock } from "./lock.ts";
 import { watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
-import { markServer } from "./processes.ts";
+import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { startServer, superviseServer } from "./server.ts";
@@ -57,7 +57,9 @@ export async function serveMounted(
     world.locks.inherit(lock.fd, false);
   }
   const { watchMs } = run.config;
+  const text = `serving "${mount.path}" from "${mounted.found.source}"`;
   const served = await superviseLaunched(run, serverArgs, server, {
+    text,
     beside: (ended) => [
       noteServer(server, mounted, lock, world),
       syncWhenWritten(mounted, world, ended),
@@ -81,11 +83,14 @@ export async function serve(run: Run, program: string): Promise<Served> {
   const serverArgs = parseServerArgs(args);
   const plan = await planLaunch(program, config, serverArgs, null, directory, world);
   const server = startServer(plan, args, null, world);
-  return await superviseLaunched(run, serverArgs, server, { beside: () => [] });
+  const text = "serving without a mount";
+  return await superviseLaunched(run, serverArgs, server, { text, beside: () => [] });
 }
 
 /** What is done while rest-server lives, until `ended` is aborted. */
 interface Beside {
+  /** What is served, in words. */
+  readonly text: string;
   readonly beside: (ended: AbortSignal) => Promise<unknown>[];
   /** Gives why the disk is lost; `null` after `ended`. */
   readonly watch?: (ended: AbortSignal) => Promise<string | null>;
@@ -102,23 +107,29 @@ async function superviseLaunched(
   run: Run,
   serverArgs: ServerArgs,
   server: LaunchedServer,
-  { beside, watch, onStop }: Beside,
+  { text, beside, watch, onStop }: Beside,
 ): Promise<Served> {
   const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
   const work = beside(done.signal);
   const launched = sayWarnings(server, world);
+  void tellServing(text, server, launched, done.signal, world);
   const watching = watch?.(done.signal);
+  void watching?.then((why) => {
+    if (why !== null) world.progress.failed(why);
+  });
   const options = {
     ...serveOptions(run, serverArgs),
     ...(watching === undefined ? {} : { lost: watching }),
     onStop: () => {
+      world.progress.enter("stopping", "stopping rest-server");
       if (onStop !== undefined) work.push(onStop());
     },
   };
   const { ending, lost } = await superviseServer(server, signals, options, world);
   done.abort();
+  world.progress.note({ server: null });
   // A syncfs(2) on a lost disk may never return, and nothing is left to be saved.
   if (!lost) await Promise.all(work);
   await watching;
@@ -134,6 +145,23 @@ async function superviseLaunched(
   if (lost) world.log.info("rest-server has ended");
   else sayEnd(ending, world);
   return { ending, livedMs: world.clock.now() - startedMs, lost };
+}
+
+/** Says that it serves, as soon as rest-server is what runs, and unless it is over by then. */
+async function tellServing(
+  text: string,
+  { pid }: LaunchedServer,
+  launched: Promise<LaunchReport>,
+  ended: AbortSignal,
+  world: World,
+): Promise<void> {
+  const { executed } = await launched;
+  const server = await markProcess(pid, world);
+  if (!executed || server === undefined || ended.aborted) return;
+  const { progress } = world;
+  const starts = progress.state.starts + 1;
+  if (progress.state.phase === "stopping") progress.note({ server, starts });
+  else progress.enter("serving", text, { server, starts });
 }
 
 async function sayWarnings({ launched }: LaunchedServer, world: World): Promise<LaunchReport> {

@@ -36,6 +36,7 @@ async function describePlace({ info }: Mounted, world: World): Promise<string> {
 export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
   const { mounter, clock, log } = world;
   const target = mounted.info.mountPoint;
+  world.progress.enter("unmounting", `unmounting "${target}"`);
   let clean = await announced(`syncfs(2) of "${target}"`, mounted.sync(), world);
   if (!clean) {
     log.error(
@@ -98,6 +99,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
 export async function detach(mounted: Mounted, world: World): Promise<boolean> {
   const { mounter, log } = world;
   const target = mounted.info.mountPoint;
+  world.progress.enter("unmounting", `detaching "${target}"`);
   mounter.closeDirectory(mounted.rootFd);
   if (!mounted.ours) {
     log.warn(`left "${target}" mounted: it was mounted before this program came; unmount it`);

@@ -10,6 +10,7 @@ import type { FileLocks } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { KernelLog, Mounter } from "./mount.ts";
 import type { Processes } from "./processes.ts";
+import type { Progress } from "./progress.ts";
 
 /** Time that does not jump. */
 export interface Clock {
@@ -107,6 +108,7 @@ export interface World {
   /** Whether a listening socket was handed over: sd_listen_fds(3). */
   readonly socketActivated: boolean;
   readonly log: Log;
+  readonly progress: Progress;
   readonly clock: Clock;
   readonly files: Files;
   readonly programs: Programs;

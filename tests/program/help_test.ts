@@ -18,14 +18,15 @@ const BAD = {
   MNT_CONFIG_DIR: "/nonexistent",
 };
 
-for (const verb of ["--help", "-h", "--version", "-v"]) {
-  Deno.test(`${verb} alone: our text, then rest-server's own, with its exit code`, async () => {
+for (const verb of ["--help", "-h", "help", "--version", "-v", "version"]) {
+  Deno.test(`${verb}: our text, then rest-server's own, with its exit code`, async () => {
     await using place = await fakePlace();
     const MNT_SERVER = await speaker(place);
     await using wrapper = place.start({ args: [verb], env: { ...BAD, MNT_SERVER } });
     assert.equal(await wrapper.code(), 3, "a bad configuration must not break it");
     assert.deepEqual(wrapper.errLines, []);
-    assert.equal(wrapper.outLines.at(-1), `the server: 1 ${verb}`);
+    const asked = verb.startsWith("-") ? verb : `--${verb}`;
+    assert.equal(wrapper.outLines.at(-1), `the server: 1 ${asked}`);
     const ours = wrapper.outLines.slice(0, -1).join("\n");
     if (/h/.test(verb)) {
       assert.match(ours, /^restic-rest-server mounts a disk/);

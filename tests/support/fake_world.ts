@@ -10,6 +10,7 @@ import type { ServerStatus } from "../../mod/exit.ts";
 import { ERRNO, MS_REMOUNT, type SignalName, SIGNALS } from "../../mod/linux.ts";
 import type { Mounter } from "../../mod/mount.ts";
 import type { MountSpec } from "../../mod/source.ts";
+import { Progress } from "../../mod/progress.ts";
 import type { DeviceEvents, FileFacts, World } from "../../mod/world.ts";
 
 export const TARGET = "/mnt/backup";
@@ -298,6 +299,7 @@ export class FakeWorld {
       path: "",
       socketActivated: false,
       log: { info: say("info"), warn: say("warning"), error: say("error") },
+      progress: new Progress(() => this.nowMs),
       clock: { now: () => this.nowMs, sleep: (ms, signal) => this.#sleep(ms, signal) },
       files: {
         // deno-lint-ignore require-await -- a throw must become a rejection

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { Progress } from "../../mod/progress.ts";
 import type { FileFacts, Files, World } from "../../mod/world.ts";
 
-/** A world with only these edges: asking another one is an error of the test. */
+/** A world with only these edges, and somebody to tell of progress: asking another one is an error of the test. */
 export function worldOf(parts: Partial<World>): World {
-  return new Proxy(parts, {
+  return new Proxy({ progress: new Progress(() => 0), ...parts }, {
     get(target, name) {
       if (name in target) return target[name as keyof World];
       throw new Error(`this test has no ${String(name)}`);

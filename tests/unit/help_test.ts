@@ -3,21 +3,24 @@ import { CONFIG } from "../../mod/config.ts";
 import { EXIT } from "../../mod/exit.ts";
 import { helpText, parseVerb } from "../../mod/help.ts";
 
-Deno.test("parseVerb() takes a verb only where it is the only argument", () => {
+Deno.test("parseVerb() takes a word only where it is the first, a flag only alone", () => {
   const cases: [string[], ReturnType<typeof parseVerb>][] = [
-    [["--help"], "help"],
-    [["-h"], "help"],
-    [["--version"], "version"],
-    [["-v"], "version"],
+    [["--help"], { verb: "help", args: ["--help"] }],
+    [["-h"], { verb: "help", args: ["-h"] }],
+    [["--version"], { verb: "version", args: ["--version"] }],
+    [["-v"], { verb: "version", args: ["-v"] }],
+    [["help"], { verb: "help", args: [] }],
+    [["version"], { verb: "version", args: [] }],
     [[], undefined],
-    [["help"], undefined],
+    [["--path", "help"], undefined],
+    [["Help"], undefined],
     [["--help=true"], undefined],
     [["--help", "--path"], undefined],
     [["--path", "--help"], undefined],
     [["--help", "--help"], undefined],
     [["constructor"], undefined],
   ];
-  for (const [args, expected] of cases) assert.equal(parseVerb(args), expected, args.join(" "));
+  for (const [args, expected] of cases) assert.deepEqual(parseVerb(args), expected, args.join(" "));
 });
 
 Deno.test("helpText() shows each variable with its default", () => {

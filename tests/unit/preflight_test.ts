@@ -1,6 +1,6 @@
 /** What is asked before rest-server starts: password file, TLS files, address. */
 import assert from "node:assert/strict";
-import { checkServer } from "../../mod/check.ts";
+import { checkServer } from "../../mod/preflight.ts";
 import { Failure, type FailureKind } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import type { World } from "../../mod/world.ts";
