@@ -20,7 +20,7 @@ import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
 import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
 import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
-import { LAUNCH_VARIABLE, parseHandover } from "./mod/launch.ts";
+import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
 import { Progress } from "./mod/progress.ts";
@@ -188,10 +188,10 @@ async function exitWithCode(): Promise<number> {
 
 /** This program is the wrapper, unless the wrapper has started it to become rest-server. */
 async function inItsRole(): Promise<number> {
-  const plan = Deno.env.get(LAUNCH_VARIABLE);
-  if (plan === undefined) return await exitWithCode();
+  const socket = Deno.env.get(LAUNCH_VARIABLE);
+  if (socket === undefined) return await exitWithCode();
   try {
-    return launch(parseHandover(plan), Deno.args);
+    return launch(socket, Deno.args);
   } catch (error) {
     const code = explain(error, await findPlatform());
     await log.flush(2000);

@@ -7,7 +7,15 @@
 import { cleanEnvironment } from "../mod/environment.ts";
 import { Failure, type FailureKind, messageOf } from "../mod/exit.ts";
 import { LANDLOCK_ACCESS_NET_BIND_TCP, type Rules, rulesOf } from "../mod/landlock.ts";
-import { type Handover, LAUNCH_VARIABLE, type LaunchPlan, type ReportLine } from "../mod/launch.ts";
+import {
+  type Handover,
+  LAUNCH_VARIABLE,
+  type LaunchPlan,
+  misusedLauncher,
+  parseLaunchSocket,
+  parsePlan,
+  type ReportLine,
+} from "../mod/launch.ts";
 import {
   CAP_NET_BIND_SERVICE,
   ERRNO,
@@ -36,24 +44,39 @@ import {
 } from "../mod/linux.ts";
 import { allowPath, allowPort, createRuleset, landlockVersion, restrictSelf } from "./landlock.ts";
 import { cString, type LauncherLibc, openLauncherLibc, readErrno } from "./libc.ts";
+import { receiveMessage } from "./messages.ts";
 
 /** The exit code of a launcher that failed; its report says why. */
 const FAILED = 70;
 
-/** Becomes rest-server with these arguments, or gives the exit code after a failure that is in the report. */
+/**
+ * Waits for the plan, then becomes rest-server with these arguments, or gives the exit code after a failure
+ * that is in the report.
+ *
+ * @param socket the value of {@linkcode LAUNCH_VARIABLE}.
+ * @throws {Failure} "configuration" where this program did not set that.
+ */
 export function launch(
-  handover: Handover,
+  socket: string,
   args: readonly string[],
   libc: LauncherLibc = openLauncherLibc(),
 ): number {
+  const reportFd = parseLaunchSocket(socket);
+  const message = receiveMessage(libc, reportFd);
+  // The wrapper has ended, or needs nothing launched any more.
+  if (message === null) return 0;
+  if ("errno" in message) throw misusedLauncher();
+  libc.fcntl(reportFd, F_SETFD, FD_CLOEXEC);
+  return follow({ ...parsePlan(message.text), reportFd, rootFd: message.fd }, args, libc);
+}
+
+/** Follows a plan; what fails goes to the report. */
+export function follow(handover: Handover, args: readonly string[], libc: LauncherLibc): number {
   const report = (line: ReportLine) => {
     const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
     libc.write(handover.reportFd, bytes, BigInt(bytes.length));
   };
   try {
-    for (const fd of [handover.reportFd, handover.rootFd ?? -1]) {
-      libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
     new Launch(libc, handover, (warning) => report({ warning })).prepare();
     report({ executed: true });
     execute(libc, handover, args);

@@ -1,18 +1,13 @@
 /**
- * The wrapper's side of the launcher: starts this program once more, and hears how far it got.
+ * The wrapper's side of the launcher: starts this program once more, gives it its plan, and hears how far it got.
  *
  * @module
  */
-import {
-  type Handover,
-  LAUNCH_VARIABLE,
-  type Launcher,
-  type LaunchReport,
-  parseReport,
-} from "../mod/launch.ts";
-import { errnoName, F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "../mod/linux.ts";
-import type { Programs } from "../mod/world.ts";
+import { LAUNCH_VARIABLE, type Launcher, type LaunchReport, parseReport } from "../mod/launch.ts";
+import { AF_UNIX, errnoName, F_SETFD, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../mod/linux.ts";
+import type { Programs, ServerProcess } from "../mod/world.ts";
 import { type Libc, readErrno } from "./libc.ts";
+import { sendMessage } from "./messages.ts";
 
 /** How this program is started once more. */
 export interface SelfCommand {
@@ -34,37 +29,46 @@ async function readAll(libc: Libc, fd: number): Promise<string> {
   }
 }
 
-/** A launcher over a pipe that execve(2) closes: its end says that rest-server is what runs now. */
+/** A launcher over a socket that execve(2) closes: its end says that rest-server is what runs now. */
 export function libcLauncher(
   libc: Libc,
   { start }: Pick<Programs, "start">,
   { command: [program, ...before], variables }: SelfCommand,
 ): Launcher {
   return {
-    start(plan, args, rootFd) {
-      const pipe = new Int32Array(2);
-      if (libc.pipe2(pipe, O_CLOEXEC) !== 0) {
-        throw new Error(`pipe2(2): ${errnoName(readErrno(libc))}`);
+    start(args) {
+      const pair = new Int32Array(2);
+      if (libc.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) !== 0) {
+        throw new Error(`socketpair(2): ${errnoName(readErrno(libc))}`);
       }
-      const [readFd, reportFd] = [pipe[0]!, pipe[1]!];
-      const inherited = rootFd === null ? [reportFd] : [reportFd, rootFd];
-      const handover: Handover = { ...plan, reportFd, rootFd };
+      const [own, inherited] = [pair[0]!, pair[1]!];
+      let server: ServerProcess;
       try {
-        for (const fd of inherited) libc.fcntl(fd, F_SETFD, 0);
-        const server = start(program, [...before, ...args], {
+        libc.fcntl(inherited, F_SETFD, 0);
+        server = start(program, [...before, ...args], {
           ...variables,
-          [LAUNCH_VARIABLE]: JSON.stringify(handover),
+          [LAUNCH_VARIABLE]: String(inherited),
         });
-        const launched: Promise<LaunchReport> = readAll(libc, readFd)
-          .finally(() => libc.close(readFd)).then(parseReport);
-        return { ...server, launched };
       } catch (error) {
-        libc.close(readFd);
+        libc.close(own);
         throw error;
       } finally {
-        for (const fd of inherited) libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
-        libc.close(reportFd);
+        libc.close(inherited);
       }
+      return {
+        launch(plan, rootFd) {
+          // One that is gone by now gets no plan: its status says how it ended.
+          sendMessage(libc, own, JSON.stringify(plan), rootFd);
+          const launched: Promise<LaunchReport> = readAll(libc, own)
+            .finally(() => libc.close(own)).then(parseReport);
+          return { ...server, launched };
+        },
+        async dismiss() {
+          libc.close(own);
+          server.kill("SIGKILL");
+          await server.status;
+        },
+      };
     },
   };
 }

@@ -32,8 +32,10 @@ const SYMBOLS = {
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   // int syncfs(int fd);
   syncfsAside: { name: "syncfs", parameters: ["i32"], result: "i32", nonblocking: true },
-  // int pipe2(int pipefd[2], int flags);
-  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int socketpair(int domain, int type, int protocol, int sv[2]);
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  // ssize_t sendmsg(int sockfd, const struct msghdr *msg, int flags);
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
   readAside: {
     name: "read",
     parameters: ["i32", "buffer", "usize"],
@@ -70,6 +72,8 @@ const LAUNCHER_SYMBOLS = {
   close: SYMBOLS.close,
   fcntl: SYMBOLS.fcntl,
   signal: SYMBOLS.signal,
+  // ssize_t recvmsg(int sockfd, struct msghdr *msg, int flags);
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // int access(const char *pathname, int mode);

@@ -39,6 +39,7 @@ async function fingerprint(spec: SourceSpec, world: World): Promise<string> {
  * Waits until the source means something that can be mounted.
  *
  * @param deadlineMs on the world's clock; one look is always made.
+ * @param onWait called where the first look has found nothing.
  * @throws {Failure} "no device" at the deadline; other kinds for what no waiting can cure.
  * @throws the reason of `signal` where that is aborted first.
  */
@@ -48,6 +49,7 @@ export async function waitForSource(
   deadlineMs: number,
   world: World,
   signal: AbortSignal,
+  onWait: () => Promise<void> = () => Promise.resolve(),
 ): Promise<FoundSource> {
   const { clock, log, progress } = world;
   const startMs = clock.now();
@@ -61,6 +63,7 @@ export async function waitForSource(
   signal.throwIfAborted();
   if (result.kind === "found") return result.found;
 
+  await onWait();
   using events = closing(world.watchDevices());
   for (;;) {
     signal.throwIfAborted();

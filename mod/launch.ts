@@ -11,8 +11,16 @@ import { resolveNearest } from "./paths.ts";
 import { resolvePath, type ServerArgs, serverFiles } from "./server_args.ts";
 import type { ServerProcess, World } from "./world.ts";
 
-/** The variable that makes this program the launcher: a {@linkcode LaunchPlan} as JSON. */
+/** The variable that makes this program the launcher: the socket that its {@linkcode LaunchPlan} comes by. */
 export const LAUNCH_VARIABLE = "RESTIC_REST_SERVER_LAUNCH";
+
+/** What is said where somebody else than this program has set {@linkcode LAUNCH_VARIABLE}. */
+export function misusedLauncher(): Failure {
+  return new Failure(
+    "configuration",
+    `Cannot use ${LAUNCH_VARIABLE}: it is not for users, this program sets it for itself; unset it`,
+  );
+}
 
 /** A path that the user of `MNT_USER` must be able to use, and what to say where it is not so. */
 export interface Need {
@@ -37,7 +45,7 @@ export interface LaunchPlan {
   readonly sandbox: Sandbox | null;
 }
 
-/** A plan with the descriptors that the launcher inherits for itself. */
+/** A plan that has arrived, with the descriptors of the launcher itself. */
 export interface Handover extends LaunchPlan {
   /** Where its report goes. */
   readonly reportFd: number;
@@ -46,26 +54,32 @@ export interface Handover extends LaunchPlan {
 }
 
 /**
- * Reads the value of {@linkcode LAUNCH_VARIABLE}.
+ * Reads the value of {@linkcode LAUNCH_VARIABLE}: a descriptor.
  *
  * @throws {Failure} "configuration" for one that this program has not made.
  */
-export function parseHandover(text: string): Handover {
-  let handover: Partial<Handover> | null = null;
+export function parseLaunchSocket(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw misusedLauncher();
+  return Number(text);
+}
+
+/**
+ * Reads a plan as it came by the socket.
+ *
+ * @throws {Failure} "configuration" for one that this program has not made.
+ */
+export function parsePlan(text: string): LaunchPlan {
+  let plan: Partial<LaunchPlan> | null = null;
   try {
-    handover = JSON.parse(text);
+    plan = JSON.parse(text);
   } catch {
     // Said below.
   }
-  const isWhole = typeof handover?.program === "string" && Number.isInteger(handover.parent) &&
-    Number.isInteger(handover.reportFd) && handover.rootFd !== undefined &&
-    handover.user !== undefined && handover.sandbox !== undefined &&
-    Array.isArray(handover.needs) && Array.isArray(handover.writes);
-  if (isWhole) return handover as Handover;
-  throw new Failure(
-    "configuration",
-    `Cannot use ${LAUNCH_VARIABLE}: it is not for users, this program sets it for itself; unset it`,
-  );
+  const isWhole = typeof plan?.program === "string" && Number.isInteger(plan.parent) &&
+    plan.user !== undefined && plan.sandbox !== undefined &&
+    Array.isArray(plan.needs) && Array.isArray(plan.writes);
+  if (isWhole) return plan as LaunchPlan;
+  throw misusedLauncher();
 }
 
 /** What the launcher said before it was gone. */
@@ -88,10 +102,22 @@ export interface LaunchedServer extends ServerProcess {
   readonly launched: Promise<LaunchReport>;
 }
 
+/** A launcher that comes up, or is up, and waits for its plan. */
+export interface WaitingLauncher {
+  /**
+   * Hands the plan over, once.
+   *
+   * @param rootFd a descriptor on the mounted directory, for the sandbox.
+   */
+  launch(plan: LaunchPlan, rootFd: number | null): LaunchedServer;
+  /** Ends it: nothing is to be launched. */
+  dismiss(): Promise<void>;
+}
+
 /** Starts the launcher. */
 export interface Launcher {
-  /** @param rootFd a descriptor on the mounted directory, for the sandbox. */
-  start(plan: LaunchPlan, args: readonly string[], rootFd: number | null): LaunchedServer;
+  /** @param args of rest-server. */
+  start(args: readonly string[]): WaitingLauncher;
 }
 
 /** One line of the report; `undefined` for what the launcher did not write. */

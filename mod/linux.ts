@@ -88,6 +88,16 @@ export const SYS_LANDLOCK_CREATE_RULESET = 444;
 export const SYS_LANDLOCK_ADD_RULE = 445;
 export const SYS_LANDLOCK_RESTRICT_SELF = 446;
 
+/** Sockets: `include/uapi/linux/un.h`, `net.h` and `include/linux/socket.h`. */
+export const AF_UNIX = 1;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_CLOEXEC = 0x80000;
+export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
+export const MSG_TRUNC = 0x20;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
 /** The handle of dlsym(3) that stands for all libraries of the process, from glibc's `dlfcn.h`. */
 export const RTLD_DEFAULT = null;
 

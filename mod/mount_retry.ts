@@ -3,12 +3,13 @@
  *
  * @module
  */
+import type { Ahead } from "./ahead.ts";
 import { SAY_EVERY_MS } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
 import type { TargetLock } from "./lock.ts";
-import type { Blkid } from "./look.ts";
+import { type Blkid, needsBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
 import { findBlkid } from "./server.ts";
 import type { Run } from "./run.ts";
@@ -16,16 +17,12 @@ import type { Run } from "./run.ts";
 /** Pauses between attempts to mount grow from the first to the last. */
 const FIRST_PAUSE_MS = 1000;
 const LAST_PAUSE_MS = 30_000;
-/** Whether the source can be found without blkid. */
-function needsBlkid({ source, fstype }: MountConfig): boolean {
-  if (source.kind === "tag") return true;
-  return source.kind === "path" && (fstype === null || fstype === "btrfs");
-}
 
 /**
  * Mounts the disk as soon as it is there; a mount that fails is tried again with growing pauses, each
  * distinct failure said once, and once a minute.
  *
+ * @param ahead is begun while the disk is mounted, and ended for a wait.
  * @throws {Failure} "no device" or "mount" when `MNT_WAIT` is over, other kinds for what no time cures.
  * @throws the stop signal's name where one came.
  */
@@ -34,6 +31,7 @@ export async function mountWhenThere(
   mount: MountConfig,
   target: string,
   lock: TargetLock,
+  ahead: Ahead,
 ): Promise<Mounted> {
   const { clock, log, progress } = world;
   const stopping = signals.stopping;
@@ -43,8 +41,10 @@ export async function mountWhenThere(
   let said = "";
   let saidMs = 0;
   for (;;) {
-    const found = await waitForSource(mount, blkid, deadlineMs, world, stopping);
+    const onWait = () => ahead.dismiss();
+    const found = await waitForSource(mount, blkid, deadlineMs, world, stopping, onWait);
     stopping.throwIfAborted();
+    ahead.begin();
     const { source, fstype, otherMembers } = found;
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
@@ -67,6 +67,7 @@ export async function mountWhenThere(
         said = text;
         saidMs = clock.now();
       }
+      await ahead.dismiss();
       await clock.sleep(Math.min(pauseMs, remainingMs), stopping);
       pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
     }

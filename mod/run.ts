@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { Ahead } from "./ahead.ts";
 import type { Config, MountConfig } from "./config.ts";
 import {
   type Ending,
@@ -84,11 +85,13 @@ async function serveOnce(
   target: string,
   lock: TargetLock,
 ): Promise<{ readonly served: Served; readonly unmounted: boolean }> {
-  const mounted = await mountWhenThere(run, mount, target, lock);
+  await using ahead = new Ahead(run.args, lock, run.world);
+  ahead.begin();
+  const mounted = await mountWhenThere(run, mount, target, lock, ahead);
   let served: Served | undefined;
   let unmounted = false;
   try {
-    served = await serveMounted(run, server, mount, mounted, lock);
+    served = await serveMounted(run, server, mount, mounted, lock, ahead);
   } catch (error) {
     served = { ending: ending(error, run), livedMs: 0, lost: false };
   } finally {

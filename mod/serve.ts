@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Ahead } from "./ahead.ts";
 import { announced } from "./announce.ts";
 import { checkServer, removeSocket } from "./preflight.ts";
 import type { MountConfig } from "./config.ts";
@@ -14,7 +15,7 @@ import { type Mounted, requireOnMount } from "./mount.ts";
 import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
-import { startServer, superviseServer } from "./server.ts";
+import { superviseServer } from "./server.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { World } from "./world.ts";
 
@@ -41,6 +42,7 @@ export async function serveMounted(
   mount: MountConfig,
   mounted: Mounted,
   lock: TargetLock,
+  ahead: Ahead,
 ): Promise<Served> {
   const { args, directory, signals, world } = run;
   const serverArgs = parseServerArgs(args);
@@ -49,13 +51,7 @@ export async function serveMounted(
   const plan = await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
   signals.stopping.throwIfAborted();
 
-  let server: LaunchedServer;
-  world.locks.inherit(lock.fd, true);
-  try {
-    server = startServer(plan, args, mounted.rootFd, world);
-  } finally {
-    world.locks.inherit(lock.fd, false);
-  }
+  const server = ahead.take().launch(plan, mounted.rootFd);
   const { watchMs } = run.config;
   const text = `serving "${mount.path}" from "${mounted.found.source}"`;
   const served = await superviseLaunched(run, serverArgs, server, {
@@ -82,7 +78,7 @@ export async function serve(run: Run, program: string): Promise<Served> {
   );
   const serverArgs = parseServerArgs(args);
   const plan = await planLaunch(program, config, serverArgs, null, directory, world);
-  const server = startServer(plan, args, null, world);
+  const server = new Ahead(args, null, world).take().launch(plan, null);
   const text = "serving without a mount";
   return await superviseLaunched(run, serverArgs, server, { text, beside: () => [] });
 }

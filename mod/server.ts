@@ -4,8 +4,8 @@
  * @module
  */
 import { SAY_EVERY_MS } from "./announce.ts";
-import { type Ending, Failure, judgeServer, messageOf } from "./exit.ts";
-import type { LaunchedServer, LaunchPlan } from "./launch.ts";
+import { type Ending, Failure, judgeServer } from "./exit.ts";
+import type { LaunchedServer } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
@@ -91,29 +91,6 @@ export async function findBlkid(given: string | null, world: World): Promise<str
     throw new Failure(
       "configuration",
       `${error.message}, or name the disk by its path and set MNT_FSTYPE`,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * Starts rest-server by way of the launcher.
- *
- * @throws {Failure} "busy" where no process can be started now.
- */
-export function startServer(
-  plan: LaunchPlan,
-  args: readonly string[],
-  rootFd: number | null,
-  world: World,
-): LaunchedServer {
-  try {
-    return world.launcher.start(plan, args, rootFd);
-  } catch (error) {
-    throw new Failure(
-      "busy",
-      `Cannot start a process for rest-server: ${messageOf(error)}; ` +
-        "see the limits on processes, descriptors and memory",
       { cause: error },
     );
   }

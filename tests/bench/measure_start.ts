@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { type Handover, LAUNCH_VARIABLE } from "../../mod/launch.ts";
 import { until, within } from "../support/wait.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -43,31 +42,32 @@ export function ownCommand(setting: Setting, args = serverArgs(setting)): Comman
   };
 }
 
-/** The launcher alone, with the sandbox and all else that it does; a shell opens the directory for it. */
-function launcherCommand({ server, target }: Setting, args: readonly string[]): Command {
-  const handover: Handover = {
-    program: server,
-    parent: Deno.pid,
-    user: null,
-    lowPort: false,
-    needs: [],
-    writes: [],
-    sandbox: { socketDirectory: null, port: 0 },
-    // Nobody listens: what it would report of a failure is seen by its not coming up.
-    reportFd: 99,
-    rootFd: 8,
-  };
-  const deno = [Deno.execPath(), "run", "--allow-all", "--no-code-cache", MAIN];
-  return {
-    program: "/bin/sh",
-    args: ["-c", 'exec 8<"$TARGET" "$@"', "launcher", ...deno, ...args],
-    env: { TARGET: target, [LAUNCH_VARIABLE]: JSON.stringify(handover) },
-    mounts: "before",
-  };
+/** How main.ts makes the launcher, and what stands there in a program without one. */
+const LAUNCHER = "launcher: libcLauncher(libc, edges.programs, self),";
+const NO_LAUNCHER = `launcher: {
+      start: (args) => ({
+        launch: ({ program }) => ({
+          ...edges.programs.start(program, args),
+          launched: Promise.resolve({ warnings: [], failure: null, executed: true }),
+        }),
+        dismiss: () => Promise.resolve(),
+      }),
+    },`;
+
+/** This program, but rest-server started as it is: what the launcher costs is the difference. */
+async function commandWithoutLauncher(setting: Setting): Promise<Command> {
+  const text = await Deno.readTextFile(MAIN);
+  if (!text.includes(LAUNCHER)) throw new Error(`Cannot find the launcher in "${MAIN}"`);
+  const path = `${setting.directory}/without_launcher.ts`;
+  const own = text.replace(LAUNCHER, NO_LAUNCHER)
+    .replaceAll('"./', `"${new URL("../../", import.meta.url)}`);
+  await Deno.writeTextFile(path, own);
+  const command = ownCommand(setting);
+  return { ...command, args: command.args.map((arg) => arg === MAIN ? path : arg) };
 }
 
-/** The three that are compared, and the part of the third that is the launcher's. */
-export function startCommands(setting: Setting): ReadonlyMap<string, Command> {
+/** The three that are compared, and the third without its launcher. */
+export async function startCommands(setting: Setting): Promise<ReadonlyMap<string, Command>> {
   const script = `dev=$(blkid -c /dev/null -U "$UUID") && ` +
     `mount -o nosuid,nodev,noexec,relatime "$dev" "$TARGET" && exec "$SERVER" "$@"`;
   const { server, uuid, target } = setting;
@@ -81,7 +81,7 @@ export function startCommands(setting: Setting): ReadonlyMap<string, Command> {
       mounts: "script",
     }],
     ["this", ownCommand(setting)],
-    ["launcher", launcherCommand(setting, args)],
+    ["without launcher", await commandWithoutLauncher(setting)],
   ]);
 }
 

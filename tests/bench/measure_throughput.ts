@@ -65,7 +65,7 @@ export async function measureThroughput(setting: Setting, rounds: number): Promi
   const restored = `${setting.directory}/restored`;
   await makeData(data);
   const flow: Flow = { backup: newRounds(), restore: newRounds(), ownCpuMs: [] };
-  const bare = startCommands(setting).get("bare")!;
+  const bare = (await startCommands(setting)).get("bare")!;
   const order: [keyof Rounds, Command][] = [
     ["bare", bare],
     ["own", ownCommand(setting)],

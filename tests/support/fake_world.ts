@@ -330,15 +330,18 @@ export class FakeWorld {
         },
       },
       launcher: {
-        start: () => {
-          const server = this.#startServer();
-          return {
-            pid: server.pid,
-            status: this.#statuses.get(server.pid)!,
-            kill: (signal) => this.#kill(server, signal),
-            launched: Promise.resolve({ warnings: [], failure: null, executed: true }),
-          };
-        },
+        start: () => ({
+          launch: () => {
+            const server = this.#startServer();
+            return {
+              pid: server.pid,
+              status: this.#statuses.get(server.pid)!,
+              kill: (signal) => this.#kill(server, signal),
+              launched: Promise.resolve({ warnings: [], failure: null, executed: true }),
+            };
+          },
+          dismiss: () => Promise.resolve(),
+        }),
       },
       sockets: { tcpFault: () => Promise.resolve(null), unixAnswers: () => Promise.resolve(false) },
       watchDevices: () => this.#deviceEvents(),

@@ -1,6 +1,6 @@
 /** The launcher's steps before execve(2), against a C library that only takes notes. */
 import assert from "node:assert/strict";
-import { launch } from "../../ffi/launch.ts";
+import { follow } from "../../ffi/launch.ts";
 import type { LauncherLibc } from "../../ffi/libc.ts";
 import { type Handover, parseReport } from "../../mod/launch.ts";
 import { ERRNO } from "../../mod/linux.ts";
@@ -36,11 +36,11 @@ function notes(results: Readonly<Record<string, number>>, errno: number = ERRNO.
   return { libc, calls, report: () => parseReport(report) };
 }
 
-/** launch() changes the environment of its process: here it gets it back. */
+/** follow() changes the environment of its process: here it gets it back. */
 function launchWith(handover: Handover, libc: LauncherLibc): number {
   const before = Deno.env.toObject();
   try {
-    return launch(handover, ["--no-auth"], libc);
+    return follow(handover, ["--no-auth"], libc);
   } finally {
     for (const [name, value] of Object.entries(before)) Deno.env.set(name, value);
   }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import { Failure } from "../../mod/exit.ts";
 import {
-  type Handover,
   type LaunchPlan,
-  parseHandover,
+  parseLaunchSocket,
+  parsePlan,
   parseReport,
   planLaunch,
 } from "../../mod/launch.ts";
@@ -22,38 +22,33 @@ const PLAN: LaunchPlan = {
   sandbox: { socketDirectory: null, port: 8000 },
 };
 
-Deno.test("parseHandover() reads what the wrapper wrote", () => {
-  const handovers: Handover[] = [
-    { ...PLAN, reportFd: 10, rootFd: 11 },
-    {
-      ...PLAN,
-      program: 'a "b"\n',
-      user: { uid: 1, gid: 2 },
-      sandbox: null,
-      reportFd: 3,
-      rootFd: null,
-    },
-  ];
-  for (const handover of handovers) {
-    assert.deepEqual(parseHandover(JSON.stringify(handover)), handover);
+Deno.test("parsePlan() reads what the wrapper wrote", () => {
+  const user = { uid: 1, gid: 2 };
+  for (const plan of [PLAN, { ...PLAN, program: 'a "b"\n', user, sandbox: null }]) {
+    assert.deepEqual(parsePlan(JSON.stringify(plan)), plan);
   }
 });
 
-Deno.test("parseHandover() takes nothing that a user has set: a configuration error in one line", () => {
-  const whole: Record<string, unknown> = { ...PLAN, reportFd: 10, rootFd: null };
+/** What is said of a variable that a user has set. */
+const isMisuse = (error: unknown) =>
+  error instanceof Failure && error.kind === "configuration" &&
+  /^Cannot use RESTIC_REST_SERVER_LAUNCH: [^\n]*; unset it$/.test(error.message);
+
+Deno.test("parsePlan() takes nothing that this program has not made", () => {
+  const whole: Record<string, unknown> = { ...PLAN };
   const { lowPort: _, ...needed } = whole;
   const without = Object.keys(needed).map((name) =>
     JSON.stringify({ ...whole, [name]: undefined })
   );
-  const bad = ["", "1", "yes", "null", "[]", "{}", "{", '"x"', "\0", ...without];
-  for (const text of bad) {
-    assert.throws(
-      () => parseHandover(text),
-      (error) =>
-        error instanceof Failure && error.kind === "configuration" &&
-        /^Cannot use RESTIC_REST_SERVER_LAUNCH: [^\n]*; unset it$/.test(error.message),
-      text,
-    );
+  for (const text of ["", "1", "yes", "null", "[]", "{}", "{", '"x"', "\0", ...without]) {
+    assert.throws(() => parsePlan(text), isMisuse, text);
+  }
+});
+
+Deno.test("parseLaunchSocket() takes a descriptor, and nothing else that a user could set", () => {
+  assert.equal(parseLaunchSocket("12"), 12);
+  for (const text of ["", "-1", "1 ", "x", "{}", "1e3", "99999999999"]) {
+    assert.throws(() => parseLaunchSocket(text), isMisuse, text);
   }
 });
 

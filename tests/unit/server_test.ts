@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { Failure, type ServerStatus } from "../../mod/exit.ts";
-import {
-  findBlkid,
-  findProgram,
-  findServer,
-  startServer,
-  superviseServer,
-} from "../../mod/server.ts";
-import type { Launcher, LaunchPlan } from "../../mod/launch.ts";
+import { findBlkid, findProgram, findServer, superviseServer } from "../../mod/server.ts";
+import { Ahead } from "../../mod/ahead.ts";
+import type { Launcher } from "../../mod/launch.ts";
 import { Signals } from "../../mod/signals.ts";
 import type { Clock } from "../../mod/world.ts";
 import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
@@ -94,14 +89,14 @@ Deno.test("findServer() and findBlkid() look in the usual places and fail by the
   );
 });
 
-Deno.test("startServer(): a process that cannot be started now may be at the next try", () => {
+Deno.test("a process that cannot be started now may be at the next try", () => {
   const cause = new Error("Resource temporarily unavailable");
   const launcher: Launcher = {
     start() {
       throw cause;
     },
   };
-  assert.throws(() => startServer({} as LaunchPlan, [], null, worldOf({ launcher })), {
+  assert.throws(() => new Ahead([], null, worldOf({ launcher })).take(), {
     kind: "busy",
     message:
       /^Cannot start a process for rest-server: Resource temporarily unavailable; see the limi/,
