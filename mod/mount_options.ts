@@ -5,6 +5,8 @@
  */
 import * as linux from "./linux.ts";
 
+export { maskSecrets } from "./secrets.ts";
+
 /** One row of {@linkcode MOUNT_OPTIONS}. */
 export interface MountOption {
   /** The word, as in `FILESYSTEM-INDEPENDENT MOUNT OPTIONS` of mount(8). */
@@ -160,15 +162,4 @@ export function formatFlags(flags: number): string {
     )
     .map(({ name }) => name);
   return [flags & linux.MS_RDONLY ? "ro" : "rw", ...words].join(",");
-}
-
-/** Options whose values are for nobody's eyes: cifs, 9p, ceph and their kin. */
-const SECRET = /^(pass|credentials|secret)/i;
-
-/** Mount data as it may stand in a log: `user=me,password=***`. */
-export function maskSecrets(data: string): string {
-  return splitOptions(data).map((option) => {
-    const [name = "", ...value] = option.split("=");
-    return value.length > 0 && SECRET.test(name) ? `${name}=***` : option;
-  }).join(",");
 }

@@ -17,6 +17,7 @@ const PURE = [
   "linux",
   "mount_options",
   "mountinfo",
+  "secrets",
   "server_args",
   "signals",
   "source",
