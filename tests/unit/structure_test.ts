@@ -13,6 +13,7 @@ const PURE = [
   "exit",
   "explain",
   "help",
+  "hints",
   "kmsg",
   "linux",
   "mount_options",
