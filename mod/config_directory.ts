@@ -12,6 +12,8 @@ export interface ConfigFiles {
   /** Path of the file with the variables. */
   readonly path: string;
   readonly variables: Readonly<Record<string, string>>;
+  /** Path of the file with the arguments. */
+  readonly flagsPath: string;
   readonly args: readonly string[];
 }
 
@@ -48,6 +50,7 @@ export async function readConfigDirectory(directory: string, files: Files): Prom
   return {
     path,
     variables: text === undefined ? {} : { ...parseEnv(text) } as Record<string, string>,
+    flagsPath,
     args: flags === undefined ? [] : parseFlagsFile(flags),
   };
 }

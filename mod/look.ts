@@ -10,7 +10,13 @@ import { Failure, messageOf } from "./exit.ts";
 import { majorMinor } from "./linux.ts";
 import { splitOptions } from "./mount_options.ts";
 import { readTextIfAny } from "./paths.ts";
-import { judgeCandidates, type Match, matchTag, nearMisses, type SourceSpec } from "./source.ts";
+import {
+  findNearMisses,
+  judgeCandidates,
+  type Match,
+  matchTag,
+  type SourceSpec,
+} from "./source.ts";
 import type { FileFacts, World } from "./world.ts";
 
 /** A source that can be mounted now. */
@@ -86,6 +92,12 @@ const BLKID_LIMIT_MS = 30_000;
 /** blkid, where it is. */
 export interface Blkid {
   readonly program: string;
+}
+
+/** Whether the source can be found only with blkid. */
+export function needsBlkid({ source, fstype }: Pick<MountConfig, "source" | "fstype">): boolean {
+  if (source.kind === "tag") return true;
+  return source.kind === "path" && (fstype === null || fstype === "btrfs");
 }
 
 /**
@@ -271,7 +283,7 @@ async function lookByTag(
   const seen = devices.length === 0
     ? "blkid sees no devices at all"
     : `blkid sees ${devices.map((device) => device.path).join(", ")}`;
-  const near = nearMisses(spec.tag, spec.value, devices);
+  const near = findNearMisses(spec.tag, spec.value, devices).map(({ why }) => why);
   const rights = world.root ? [] : ["only root can read disks"];
   return { kind: "waiting", why: ["no such device", seen, ...near, ...rights].join("; ") };
 }

@@ -331,7 +331,11 @@ async function makeTarget(target: string, world: World): Promise<void> {
  * @throws {Failure} "configuration" where a symlink or another mount leads off the disk, "mount" where
  * the disk itself is no longer there.
  */
-export async function requireOnMount(path: string, mounted: Mounted, world: World): Promise<void> {
+export async function requireOnMount(
+  path: string,
+  mounted: Pick<Mounted, "info" | "found">,
+  world: World,
+): Promise<void> {
   const { existing } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
       fileFailure(error),

@@ -13,7 +13,12 @@ import {
 } from "./server_args.ts";
 import type { World } from "./world.ts";
 
-async function requireReadable({ path, what, cure }: ServerFile, world: World) {
+/**
+ * Reads the first byte of a file.
+ *
+ * @throws {Failure} "configuration" for a missing file, "mount" for one that the disk does not give.
+ */
+export async function requireReadable({ path, what, cure }: ServerFile, world: World) {
   try {
     // A pipe, as of "--tls-key <(decrypt key)", gives its bytes once, and those are rest-server's.
     const kind = (await world.files.stat(path))?.kind;

@@ -5,6 +5,19 @@
  */
 import { Failure } from "./exit.ts";
 
+/** Where lock files of a user can be, the first choice first. */
+export function runDirectories(
+  environment: Readonly<Record<string, string>>,
+  uid: number | null,
+): string[] {
+  const runtime = environment["XDG_RUNTIME_DIR"];
+  return [
+    ...(uid === 0 ? ["/run/restic-rest-server"] : []),
+    ...(runtime ? [`${runtime}/restic-rest-server`] : []),
+    `/tmp/restic-rest-server-${uid}`,
+  ];
+}
+
 /**
  * The first directory of the usual ones that this process owns or can make: `/run` for root, else the
  * user's runtime directory, else `/tmp`. Made where it is missing, for this user alone.
@@ -15,12 +28,7 @@ export async function chooseRunDirectory(
   environment: Readonly<Record<string, string>>,
 ): Promise<string> {
   const uid = Deno.uid();
-  const runtime = environment["XDG_RUNTIME_DIR"];
-  const candidates = [
-    ...(uid === 0 ? ["/run/restic-rest-server"] : []),
-    ...(runtime ? [`${runtime}/restic-rest-server`] : []),
-    `/tmp/restic-rest-server-${uid}`,
-  ];
+  const candidates = runDirectories(environment, uid);
   for (const path of candidates) {
     try {
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
@@ -35,4 +43,20 @@ export async function chooseRunDirectory(
     `Cannot keep lock files: none of ${candidates.map((path) => `"${path}"`).join(", ")} ` +
       "can be made or belongs to this user; set XDG_RUNTIME_DIR to a directory of this user",
   );
+}
+
+/**
+ * The directories that are there, of root and of this user. What anybody else calls a status is not
+ * believed.
+ */
+export async function findRunDirectories(
+  environment: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  const uid = Deno.uid();
+  const places = new Set([...placesOf(0, environment), ...placesOf(uid, environment)]);
+  const owned = await Promise.all([...places].map(async (path) => {
+    const info = await Deno.lstat(path).catch(() => null);
+    return info?.isDirectory && (info.uid === 0 || info.uid === uid) ? [path] : [];
+  }));
+  return owned.flat();
 }

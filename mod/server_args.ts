@@ -53,8 +53,13 @@ export interface ServerArgs {
 /** What Go's strconv.ParseBool takes for true. */
 const TRUE = /^(1|t|T|TRUE|true|True)$/;
 
+/** Whether a flag without a value of its own is given, and not switched off. */
+export function isOn(values: ReadonlyMap<string, string>, name: string): boolean {
+  return TRUE.test(values.get(name) ?? "");
+}
+
 /** Flag values as pflag reads them: `--name value`, `--name=value`, the last wins, `--` ends them. */
-function flagValues(args: readonly string[]): Map<string, string> {
+export function flagValues(args: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
@@ -90,7 +95,7 @@ export function parseListen(address: string): Listen {
  */
 export function parseServerArgs(args: readonly string[]): ServerArgs {
   const values = flagValues(args);
-  const on = (name: string) => TRUE.test(values.get(name) ?? "");
+  const on = (name: string) => isOn(values, name);
   const text = (name: string) => values.get(name) || undefined;
   return {
     path: text("path"),

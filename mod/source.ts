@@ -100,18 +100,44 @@ export function matchTag(tag: Tag, value: string, devices: readonly BlockDevice[
   return judgeCandidates(devices.filter((device) => hasTag(device, tag, value)), devices);
 }
 
+/** A device that the source does not mean, though it looks like it. */
+export interface NearMiss {
+  readonly device: BlockDevice;
+  /** Why not, to follow "no such device". */
+  readonly why: string;
+}
+
+/** How a value differs from one that was asked for; `undefined` where it is another one altogether. */
+function difference(tag: Tag, wanted: string, actual: string): string | undefined {
+  const [a, b] = [wanted.toLowerCase(), actual.toLowerCase()];
+  const bare = (text: string) => text.replace(/[\s_-]/g, "");
+  if (a === b) return "with other capitals";
+  if (bare(a) === "") return undefined;
+  if (bare(a) === bare(b)) return "with other spaces or dashes";
+  const cut = tag.endsWith("UUID") && bare(a).length >= 4 && bare(b).startsWith(bare(a));
+  return cut ? "in full" : undefined;
+}
+
 /**
- * Devices that carry the value under another tag, as sentences: why `UUID=x` does not match although
- * `x` can be read on a disk.
+ * Devices that carry the value under another tag, or nearly this value under this one: why `UUID=x` does not
+ * match although `x` can be read on a disk.
  */
-export function nearMisses(tag: Tag, value: string, devices: readonly BlockDevice[]): string[] {
+export function findNearMisses(
+  tag: Tag,
+  value: string,
+  devices: readonly BlockDevice[],
+): NearMiss[] {
   const wanted = value.toLowerCase();
   return devices.flatMap((device) =>
-    Object.entries(device.tags)
-      .filter(([name, actual]) =>
-        name !== tag && name !== "TYPE" && actual.toLowerCase() === wanted
-      )
-      .map(([name]) => `it is the ${name} of "${device.path}"`)
+    Object.entries(device.tags).flatMap(([name, actual]) => {
+      if (name === tag) {
+        const how = hasTag(device, tag, value) ? undefined : difference(tag, value, actual);
+        const why = `"${device.path}" has ${tag}=${actual}, ${how}`;
+        return how === undefined ? [] : [{ device, why }];
+      }
+      if (name === "TYPE" || actual.toLowerCase() !== wanted) return [];
+      return [{ device, why: `it is the ${name} of "${device.path}"` }];
+    })
   );
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type BlockDevice, metaNotation, parseBlkid } from "../../mod/blkid.ts";
 import { parseBtrfsSuper, SUPER_SIZE_BYTES } from "../../mod/btrfs.ts";
-import { hasTag, matchTag, nearMisses, parseSource, TAGS } from "../../mod/source.ts";
+import { findNearMisses, hasTag, matchTag, parseSource, TAGS } from "../../mod/source.ts";
 import { RUNS, tolerate } from "./fixture.ts";
 
 const escape = (value: string) => value.replace(/["\\]/g, "\\$&");
@@ -126,7 +126,10 @@ Deno.test("P1: matchTag() names devices that carry the tag, and one only where i
           assert.equal(new Set(subs).size, subs.length);
         }
         if (match.kind === "ambiguous") assert.ok(match.devices.length >= 2);
-        for (const line of nearMisses(tag, value, devices)) assert.match(line, /^it is the \w+ of/);
+        for (const { device, why } of findNearMisses(tag, value, devices)) {
+          assert.match(why, /^it is the \w+ of "|^"[^]*" has \w+=/);
+          assert.ok(!hasTag(device, tag, value) || why.startsWith("it is"));
+        }
       },
     ),
     { numRuns: RUNS },

@@ -11,16 +11,18 @@ const FLAGS = "/c/flags/restic-rest-server/flags.txt";
 Deno.test("readConfigDirectory() reads both files, or the one that is there", async () => {
   assert.deepEqual(
     await readConfigDirectory("/c", filesOf({ [ENV]: "MNT_WAIT=1\n", [FLAGS]: "--path\n/a\n" })),
-    { path: ENV, variables: { MNT_WAIT: "1" }, args: ["--path", "/a"] },
+    { path: ENV, variables: { MNT_WAIT: "1" }, flagsPath: FLAGS, args: ["--path", "/a"] },
   );
   assert.deepEqual(await readConfigDirectory("/c", filesOf({ [ENV]: "A=1" })), {
     path: ENV,
     variables: { A: "1" },
+    flagsPath: FLAGS,
     args: [],
   });
   assert.deepEqual(await readConfigDirectory("/c", filesOf({ [FLAGS]: "--debug" })), {
     path: ENV,
     variables: {},
+    flagsPath: FLAGS,
     args: ["--debug"],
   });
   assert.deepEqual((await readConfigDirectory("/c", filesOf({ [ENV]: "", [FLAGS]: "" }))).args, []);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import type { BlockDevice } from "../../mod/blkid.ts";
 import {
   btrfsMembers,
+  findNearMisses,
   hasTag,
   judgeCandidates,
   matchTag,
-  nearMisses,
   parseSource,
   type SourceSpec,
   type Tag,
@@ -170,11 +170,35 @@ Deno.test("btrfsMembers() takes only btrfs of that very UUID", () => {
   assert.deepEqual(btrfsMembers("F", [...decoys, M1, M2]), [M1, M2]);
 });
 
-Deno.test("nearMisses() names the tags that carry the value, but not the one that was asked", () => {
+/** Why the devices nearly carry a tag. */
+function whyNot(tag: Tag, value: string, devices: BlockDevice[]): string[] {
+  return findNearMisses(tag, value, devices).map(({ why }) => why);
+}
+
+Deno.test("findNearMisses() names the tags that carry the value, but not the one that was asked", () => {
   const disk = device("/dev/sda1", { UUID: "A", PARTUUID: "b", UUID_SUB: "B", TYPE: "b" });
-  assert.deepEqual(nearMisses("UUID", "B", [disk, EXT4]), [
+  assert.deepEqual(whyNot("UUID", "B", [disk, EXT4]), [
     'it is the PARTUUID of "/dev/sda1"',
     'it is the UUID_SUB of "/dev/sda1"',
   ]);
-  assert.deepEqual(nearMisses("UUID", "a", [disk]), []);
+  assert.deepEqual(whyNot("UUID", "a", [disk]), []);
+});
+
+Deno.test("findNearMisses() sees capitals, spaces and dashes, and a UUID that was cut short", () => {
+  const cases: [Tag, string, string, string | undefined][] = [
+    ["LABEL", "restic", "Restic", "with other capitals"],
+    ["LABEL", "my disk", "my  disk ", "with other spaces or dashes"],
+    ["LABEL", "my-disk", "My_Disk", "with other spaces or dashes"],
+    ["LABEL", "rest", "restic", undefined],
+    ["LABEL", " ", "-", undefined],
+    ["PARTLABEL", "a", "b", undefined],
+    ["UUID", "0a1b2c3d", "0A1B-2C3D", "with other spaces or dashes"],
+    ["UUID", "0a1b", "0A1B-2C3D", "in full"],
+    ["UUID", "0a1", "0A1B-2C3D", undefined],
+    ["PARTUUID", "0a1b2c3d", "0a1b2c3d-01", "in full"],
+  ];
+  for (const [tag, value, actual, how] of cases) {
+    const said = how === undefined ? [] : [`"/dev/x" has ${tag}=${actual}, ${how}`];
+    assert.deepEqual(whyNot(tag, value, [device("/dev/x", { [tag]: actual })]), said, value);
+  }
 });
