@@ -70,7 +70,7 @@ export const files: Files = {
   },
   async readAt(path, offset, length) {
     using file = await Deno.open(path);
-    await file.seek(offset, Deno.SeekMode.Start);
+    if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
     const bytes = new Uint8Array(length);
     let filled = 0;
     while (filled < length) {

@@ -9,9 +9,7 @@ import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
 import type { TargetLock } from "./lock.ts";
-import { type Blkid, needsBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
-import { findBlkid } from "./server.ts";
 import type { Run } from "./run.ts";
 
 /** Pauses between attempts to mount grow from the first to the last. */
@@ -29,20 +27,27 @@ const LAST_PAUSE_MS = 30_000;
 export async function mountWhenThere(
   { config, signals, world }: Run,
   mount: MountConfig,
+  blkid: string,
   target: string,
   lock: TargetLock,
   ahead: Ahead,
 ): Promise<Mounted> {
   const { clock, log, progress } = world;
   const stopping = signals.stopping;
-  const blkid: Blkid = { program: needsBlkid(mount) ? await findBlkid(config.blkid, world) : "" };
   const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
   let pauseMs = FIRST_PAUSE_MS;
   let said = "";
   let saidMs = 0;
   for (;;) {
     const onWait = () => ahead.dismiss();
-    const found = await waitForSource(mount, blkid, deadlineMs, world, stopping, onWait);
+    const found = await waitForSource(
+      mount,
+      { program: blkid },
+      deadlineMs,
+      world,
+      stopping,
+      onWait,
+    );
     stopping.throwIfAborted();
     ahead.begin();
     const { source, fstype, otherMembers } = found;

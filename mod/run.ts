@@ -11,6 +11,7 @@ import { Ahead } from "./ahead.ts";
 import type { Config, MountConfig } from "./config.ts";
 import {
   type Ending,
+  EXIT,
   Failure,
   fileFailure,
   messageOf,
@@ -18,11 +19,12 @@ import {
   withUnmount,
 } from "./exit.ts";
 import { lockTarget, type TargetLock } from "./lock.ts";
+import { needsBlkid } from "./look.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
 import { delayRestart, waitAfterLoss } from "./restart.ts";
 import { serve, type Served, serveMounted } from "./serve.ts";
-import { findServer } from "./server.ts";
+import { findBlkid, findServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
 import { detach, unmount } from "./unmount.ts";
 import type { World } from "./world.ts";
@@ -45,25 +47,27 @@ export interface Run {
  */
 export async function run(run: Run): Promise<Ending> {
   const { config, world } = run;
-  for (const warning of config.warnings) world.log.warn(warning);
+  for (const warning of config.warnings) world.log.warn(warning, { event: "config-warning" });
   try {
-    const server = await findServer(config.server, world);
     return config.mount === null
-      ? await serveWithoutMount(run, server)
-      : await serveOnMount(run, server, config.mount);
+      ? await serveWithoutMount(run)
+      : await serveOnMount(run, config.mount);
   } catch (error) {
     return ending(error, run);
   }
 }
 
-async function serveOnMount(run: Run, server: string, mount: MountConfig): Promise<Ending> {
+async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
   const target = await resolveTarget(mount.target, run.world);
   const { progress } = run.world;
   progress.note({ source: mount.source.text, target });
   const lock = await lockTarget(target, run.world, run.signals.stopping);
   try {
+    await using ahead = new Ahead(run.args, lock, run.world);
+    ahead.begin();
+    const programs = await findPrograms(run.config, mount, run.world);
     for (let losses = 1;; losses++) {
-      const { served, unmounted } = await serveOnce(run, server, mount, target, lock);
+      const { served, unmounted } = await serveOnce(run, programs, mount, target, lock, ahead);
       if (!served.lost) {
         await delayRestart(served, target, run);
         return withUnmount(served.ending, unmounted);
@@ -77,17 +81,35 @@ async function serveOnMount(run: Run, server: string, mount: MountConfig): Promi
   }
 }
 
+/** What is run, by path. */
+interface FoundPrograms {
+  readonly server: string;
+  /** "" where nothing has to be asked of it. */
+  readonly blkid: string;
+}
+
+async function findPrograms(
+  config: Config,
+  mount: MountConfig,
+  world: World,
+): Promise<FoundPrograms> {
+  const [server, blkid] = await Promise.all([
+    findServer(config.server, world),
+    needsBlkid(mount) ? findBlkid(config.blkid, world) : "",
+  ]);
+  return { server, blkid };
+}
+
 /** From the wait for the disk to its unmount, or to its loss. */
 async function serveOnce(
   run: Run,
-  server: string,
+  { server, blkid }: FoundPrograms,
   mount: MountConfig,
   target: string,
   lock: TargetLock,
+  ahead: Ahead,
 ): Promise<{ readonly served: Served; readonly unmounted: boolean }> {
-  await using ahead = new Ahead(run.args, lock, run.world);
-  ahead.begin();
-  const mounted = await mountWhenThere(run, mount, target, lock, ahead);
+  const mounted = await mountWhenThere(run, mount, blkid, target, lock, ahead);
   let served: Served | undefined;
   let unmounted = false;
   try {
@@ -100,7 +122,8 @@ async function serveOnce(
   return { served, unmounted };
 }
 
-async function serveWithoutMount(run: Run, server: string): Promise<Ending> {
+async function serveWithoutMount(run: Run): Promise<Ending> {
+  const server = await findServer(run.config.server, run.world);
   const served = await serve(run, server);
   await delayRestart(served, "no mount", run);
   return served.ending;
@@ -109,13 +132,19 @@ async function serveWithoutMount(run: Run, server: string): Promise<Ending> {
 /** A stop while there was nothing to stop is clean; a failure is said and kept; the rest is a defect. */
 function ending(error: unknown, { signals, world }: Run): Ending {
   if (signals.stopSignal !== undefined && error === signals.stopSignal) {
-    world.log.info(`${signals.stopSignal}: stopped before rest-server was started`);
-    return { kind: "stopped", signal: signals.stopSignal };
+    const signal = signals.stopSignal;
+    world.log.info(`${signal}: stopped before rest-server was started`, {
+      event: "stopping",
+      signal,
+    });
+    return { kind: "stopped", signal };
   }
   if (!(error instanceof Failure)) throw error;
-  world.log.error(error.message);
-  world.progress.failed(error.message);
-  return { kind: "failed", failure: error.kind };
+  const { kind, message } = error;
+  const exit_code = EXIT[kind][world.platform];
+  world.log.error(message, { event: "failed", kind, exit_code });
+  world.progress.failed(message);
+  return { kind: "failed", failure: kind };
 }
 
 /** The target without symlinks: the name by which the kernel and the lock know it. */

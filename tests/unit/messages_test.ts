@@ -13,6 +13,10 @@ import {
 
 const libc = openLibc();
 const launcherLibc = openLauncherLibc();
+// Looked up here: each is a resource that stays open, which no test may leave.
+for (const symbols of [libc, launcherLibc]) {
+  for (const name of Object.getOwnPropertyNames(symbols)) void symbols[name as keyof object];
+}
 
 /** Two sockets that are connected. */
 function socketPair(): [number, number] {
