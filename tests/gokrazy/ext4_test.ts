@@ -141,11 +141,14 @@ await session.scenario(
         // A disk that is lost within 10 s each time is served again with growing pauses.
         await untilUptime(machine, back + STEADY_SECONDS);
         const unfinished = `find ${TARGET}/restic/data -name '*.rest-server-temp*' | grep -q .`;
-        await using _backup = await startBackup(address, `${directory}/upload`, 512);
-        await untilInGuest(machine, unfinished);
-        const pulledSeconds = await machine.uptimeSeconds();
-        await machine.pull(disk);
-        const stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
+        let stopped: number;
+        {
+          await using _backup = await startBackup(address, `${directory}/upload`, 512);
+          await untilInGuest(machine, unfinished);
+          const pulledSeconds = await machine.uptimeSeconds();
+          await machine.pull(disk);
+          stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
+        }
         await untilInGuest(machine, `! grep -q ' ${TARGET} ' /proc/mounts`);
         assert.equal(await machine.sh(`ls -A ${TARGET}`), "", "written below the mountpoint");
 
