@@ -1,9 +1,15 @@
 /**
- * Where lock files are kept.
+ * Where lock files and status files are kept.
  *
  * @module
  */
 import { Failure } from "./exit.ts";
+
+/**
+ * Others may enter, to read status files; a lock file is for its owner alone, for whoever can open it can
+ * hold its lock.
+ */
+const MODE = 0o755;
 
 /** Where lock files of a user can be, the first choice first. */
 export function runDirectories(
@@ -20,7 +26,7 @@ export function runDirectories(
 
 /**
  * The first directory of the usual ones that this process owns or can make: `/run` for root, else the
- * user's runtime directory, else `/tmp`. Made where it is missing, for this user alone.
+ * user's runtime directory, else `/tmp`. Made where it is missing; only this user can write to it.
  *
  * @throws {Failure} "configuration" where none of them is this user's.
  */
@@ -31,9 +37,13 @@ export async function chooseRunDirectory(
   const candidates = runDirectories(environment, uid);
   for (const path of candidates) {
     try {
-      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+      await Deno.mkdir(path, { recursive: true, mode: MODE });
       // In /tmp somebody else may have made it first, to hold our locks for us.
-      if ((await Deno.lstat(path)).uid === uid) return path;
+      const { uid: owner, mode } = await Deno.lstat(path);
+      if (owner !== uid) continue;
+      // A umask, or an earlier version of this program, made it narrower.
+      if ((mode! & 0o777) !== MODE) await Deno.chmod(path, MODE).catch(() => {});
+      return path;
     } catch {
       // The next one.
     }
@@ -53,7 +63,7 @@ export async function findRunDirectories(
   environment: Readonly<Record<string, string>>,
 ): Promise<string[]> {
   const uid = Deno.uid();
-  const places = new Set([...placesOf(0, environment), ...placesOf(uid, environment)]);
+  const places = new Set([...runDirectories(environment, 0), ...runDirectories(environment, uid)]);
   const owned = await Promise.all([...places].map(async (path) => {
     const info = await Deno.lstat(path).catch(() => null);
     return info?.isDirectory && (info.uid === 0 || info.uid === uid) ? [path] : [];
