@@ -18,7 +18,7 @@ import { ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
 import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
-import { EXIT, exitCode, Failure, type Platform } from "./mod/exit.ts";
+import { EXIT, exitCode, Failure, messageOf, type Platform } from "./mod/exit.ts";
 import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
@@ -140,7 +140,27 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   const keepsNotes = config.mount !== null || platform === "gokrazy";
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
   const world = makeWorld(platform, runDirectory, selfCommand(environment), libc);
+  await tellServiceManager(environment, config.stopMs, signals, world, libc);
   return exitCode(await run({ config, args, directory, signals, world }), platform);
+}
+
+/** Tells a service manager that asked for it what goes on; everywhere else nothing of this is loaded. */
+async function tellServiceManager(
+  environment: Readonly<Record<string, string>>,
+  stopMs: number,
+  signals: Signals,
+  world: World,
+  libc: Libc,
+): Promise<void> {
+  const name = environment["NOTIFY_SOCKET"];
+  if (!name) return;
+  const { openNotifySocket } = await import("./ffi/notify.ts");
+  const { tellManager } = await import("./mod/systemd.ts");
+  try {
+    tellManager(openNotifySocket(libc, name), environment, stopMs, signals.stopping, world);
+  } catch (error) {
+    world.log.warn(`Cannot use NOTIFY_SOCKET="${name}": ${messageOf(error)}; unset it`);
+  }
 }
 
 /** What went wrong, said in the way it deserves: a user's mistake in a line, a defect with its stack. */

@@ -1,8 +1,12 @@
 /**
- * The environment that rest-server inherits: as it came, less `MNT_*` and what Deno added.
+ * The environment that rest-server inherits: as it came, less `MNT_*`, what Deno added, and what was meant
+ * for this process alone.
  *
  * @module
  */
+
+/** This program's own, Deno's, and those by which a service manager asks this process alone: see sd_notify(3). */
+const NOT_HANDED_ON = /^(MNT_|DENO_|NOTIFY_SOCKET$|WATCHDOG_(USEC|PID)$)/;
 
 /** What to change in the environment. */
 export interface EnvironmentChange {
@@ -12,11 +16,11 @@ export interface EnvironmentChange {
 }
 
 /**
- * Finds the variables of this program and of `deno run`, which puts a directory of its own in front of
+ * Finds the variables of this program, and those of `deno run`, which puts a directory of its own in front of
  * PATH.
  */
 export function cleanEnvironment(environment: Readonly<Record<string, string>>): EnvironmentChange {
-  const remove = Object.keys(environment).filter((name) => /^(MNT_|DENO_)/.test(name));
+  const remove = Object.keys(environment).filter((name) => NOT_HANDED_ON.test(name));
   const path = environment["PATH"];
   const clean = path?.split(":").filter((directory) => !directory.endsWith("/node_compat_bin"))
     .join(":");

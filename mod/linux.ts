@@ -90,11 +90,13 @@ export const SYS_LANDLOCK_RESTRICT_SELF = 446;
 
 /** Sockets: `include/uapi/linux/un.h`, `net.h` and `include/linux/socket.h`. */
 export const AF_UNIX = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0x80000;
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
 export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 

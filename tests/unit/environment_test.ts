@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { cleanEnvironment, unreadableVariables } from "../../mod/environment.ts";
 
-Deno.test("P10: cleanEnvironment() takes out MNT_* and what Deno added, nothing else", () => {
+Deno.test("P10: cleanEnvironment() takes out MNT_*, what Deno added and what is meant for this process alone, nothing else", () => {
   const cases: [Record<string, string>, { remove: string[]; path: string | undefined }][] = [
     [{}, { remove: [], path: undefined }],
     [{ HOME: "/", MNT_SOURCE: "x", LISTEN_PID: "1" }, { remove: ["MNT_SOURCE"], path: undefined }],
     [{ MNT_: "", MNT_UNKNOWN: "", DENO_DIR: "/x", DENO_NODE_SHIM_ACTIVE: "1" }, {
       remove: ["MNT_", "MNT_UNKNOWN", "DENO_DIR", "DENO_NODE_SHIM_ACTIVE"],
+      path: undefined,
+    }],
+    [{ NOTIFY_SOCKET: "/run/n", WATCHDOG_USEC: "1", WATCHDOG_PID: "1", WATCHDOG: "", NOTIFY: "" }, {
+      remove: ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"],
       path: undefined,
     }],
     [{ XMNT_A: "", mnt_a: "", MNT: "", DENO: "", A_DENO_: "" }, { remove: [], path: undefined }],

@@ -18,6 +18,7 @@ const PURE = [
   "linux",
   "mount_options",
   "mountinfo",
+  "notify",
   "secrets",
   "server_args",
   "signals",
