@@ -14,7 +14,7 @@ import { libcMounter } from "./ffi/mount.ts";
 import { libcProcesses } from "./ffi/processes.ts";
 import { dropSignal, ignoreSignal } from "./ffi/signals.ts";
 import { answer } from "./mod/answer.ts";
-import { ConfigError, mergeSettings, parseConfig } from "./mod/config.ts";
+import { ConfigError, mergeSettings, parseConfig, wantsCheck } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
 import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
@@ -102,6 +102,27 @@ async function answerVerb(
   return await answer(await answerText(verb), config.server, [flag ?? `--${verb}`], signals, world);
 }
 
+/** What a start would find, in place of serving. */
+async function answerCheck(
+  args: readonly string[],
+  by: "verb" | "variable",
+  environment: Readonly<Record<string, string>>,
+  signals: Signals,
+  world: World,
+): Promise<number> {
+  const [{ check }, { landlockVersion }, { openLauncherLibc }, { default: { version } }] =
+    await Promise.all([
+      import("./mod/check.ts"),
+      import("./ffi/landlock.ts"),
+      import("./ffi/libc.ts"),
+      import("./deno.json", { with: { type: "json" } }),
+    ]);
+  const landlock = landlockVersion(openLauncherLibc());
+  const { setFormat: setLogFormat } = log;
+  const options = { args, by, environment, version, landlock, setLogFormat };
+  return await check(options, signals, world);
+}
+
 /** Leaves nothing of this program and of Deno in the environment that is handed on. */
 function resetEnvironment(environment: Readonly<Record<string, string>>): void {
   const change = cleanEnvironment(environment);
@@ -115,9 +136,16 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   if (environment["MNT_LOG"] === "json") log.setFormat("json");
   const command = parseVerb(Deno.args);
   resetEnvironment(environment);
+  const checkWorld = () => makeWorld(platform, "", selfCommand(environment), libc);
+  if (command?.verb === "check") {
+    return await answerCheck(command.args, "verb", environment, signals, checkWorld());
+  }
   if (command !== undefined) {
     return await answerVerb(command, environment, signals, platform, libc);
   }
+  const answerLogged = () => answerCheck(Deno.args, "variable", environment, signals, checkWorld());
+  // Before anything of the configuration can fail: its faults are findings then.
+  if (environment["MNT_CHECK"] === "1") return await answerLogged();
   const unreadable = unreadableVariables(Deno.readFileSync("/proc/self/environ"));
   if (unreadable.length > 0) {
     throw new ConfigError(unreadable.map((name) => `Cannot use ${name}: its value is not UTF-8`));
@@ -131,11 +159,9 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
 
   const args = [...fromFiles?.args ?? [], ...Deno.args];
   const directory = Deno.cwd();
-  const config = parseConfig(
-    mergeSettings(environment, fromFiles),
-    parseServerArgs(args),
-    directory,
-  );
+  const settings = mergeSettings(environment, fromFiles);
+  if (wantsCheck(settings)) return await answerLogged();
+  const config = parseConfig(settings, parseServerArgs(args), directory);
   log.setFormat(config.log);
   const keepsNotes = config.mount !== null || platform === "gokrazy";
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";

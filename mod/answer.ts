@@ -26,6 +26,23 @@ function startAnswering(program: string, args: readonly string[], world: World):
   }
 }
 
+/** Writes text to stdout; `false`, after a line in the log, where that does not take it. */
+export async function print(text: string, world: World): Promise<boolean> {
+  try {
+    for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) {
+      bytes = bytes.subarray(await Deno.stdout.write(bytes));
+    }
+    return true;
+  } catch (error) {
+    world.log.error(`Cannot write to stdout: ${messageOf(error)}`, {
+      event: "file-failed",
+      path: "/dev/stdout",
+      why: messageOf(error),
+    });
+    return false;
+  }
+}
+
 /**
  * Writes our answer to stdout, then lets rest-server add its own; gives the exit code.
  *
@@ -40,14 +57,7 @@ export async function answer(
   signals: Signals,
   world: World,
 ): Promise<number> {
-  try {
-    for (let bytes = new TextEncoder().encode(text); bytes.length > 0;) {
-      bytes = bytes.subarray(await Deno.stdout.write(bytes));
-    }
-  } catch (error) {
-    world.log.error(`Cannot write to stdout: ${messageOf(error)}`);
-    return 1;
-  }
+  if (!await print(text, world)) return 1;
   const server = startAnswering(await findServer(given, world), args, world);
   const options = { stopMs: STOP_MS, usesHtpasswd: false };
   const { ending } = await superviseServer(server, signals, options, world);

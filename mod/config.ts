@@ -166,6 +166,12 @@ export const CONFIG = {
       "the environment and the command line win",
     parse: parseProgram,
   }),
+  MNT_CHECK: define({
+    fallback: "0",
+    takes: "0 or 1",
+    meaning: "1: print to the log what `check` finds, in place of serving",
+    parse: parseWord("0", "1"),
+  }),
 };
 
 export type VariableName = keyof typeof CONFIG;
@@ -181,7 +187,7 @@ export interface MountConfig {
   readonly flags: number;
   /** The options' own data and `MNT_DATA`, joined. */
   readonly data: string;
-  /** rest-server's `--path`, absolute; it lies below the target as text. */
+  /** rest-server's `--path`, absolute; it lies below the target as text. Beside faults: "" where it is not given. */
   readonly path: string;
   /** Whose the files are on a file system that keeps no owners; `null`: the program's own user. */
   readonly user: { readonly uid: number; readonly gid: number } | null;
@@ -265,6 +271,11 @@ function isKnown(name: string): name is VariableName {
   return Object.hasOwn(CONFIG, name);
 }
 
+/** Whether `MNT_CHECK` asks for a check in place of serving. */
+export function wantsCheck(settings: Settings): boolean {
+  return settings.get("MNT_CHECK")?.value === "1";
+}
+
 /**
  * Checks all settings together.
  *
@@ -274,6 +285,26 @@ function isKnown(name: string): name is VariableName {
  * @throws {ConfigError} with every fault that was found.
  */
 export function parseConfig(settings: Settings, server: ServerArgs, directory: string): Config {
+  const { config, problems } = readConfig(settings, server, directory);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** A configuration as far as it can be understood, and all its faults. */
+export interface ReadConfig {
+  /** Beside faults, the defaults stand where a value cannot be used, and no mount where its half is missing. */
+  readonly config: Config;
+  readonly problems: readonly string[];
+  /** Whether a mount was asked for. */
+  readonly mountWanted: boolean;
+}
+
+/** {@linkcode parseConfig} for whoever wants to know more than the faults. */
+export function readConfig(
+  settings: Settings,
+  server: ServerArgs,
+  directory: string,
+): ReadConfig {
   const problems: string[] = [];
   const warnings: string[] = [];
 
@@ -314,6 +345,7 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
   const serverProgram = read("MNT_SERVER");
   const blkid = read("MNT_BLKID");
   const log = read("MNT_LOG") ?? "text";
+  read("MNT_CHECK");
 
   const mountWanted = isSet("MNT_SOURCE") || isSet("MNT_TARGET") || isSet("MNT_FSTYPE");
   if (mountWanted) {
@@ -367,16 +399,15 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
     else problems.push(`${line}; no mount is configured, so this is not ignored`);
   }
 
-  if (problems.length > 0) throw new ConfigError(problems);
-  return {
-    mount: mountWanted
+  const config: Config = {
+    mount: mountWanted && source !== null && target !== null
       ? {
-        source: source!,
-        target: target!,
+        source,
+        target,
         fstype,
-        flags: options!.flags,
+        flags: (options ?? parseMountOptions(CONFIG.MNT_OPTIONS.fallback)).flags,
         data: joined,
-        path: path!,
+        path: path ?? "",
         user,
       }
       : null,
@@ -390,6 +421,7 @@ export function parseConfig(settings: Settings, server: ServerArgs, directory: s
     log,
     warnings,
   };
+  return { config, problems, mountWanted };
 }
 
 /**

@@ -6,7 +6,7 @@
 import { CONFIG, type Variable } from "./config.ts";
 import { EXIT } from "./exit.ts";
 
-const VERBS = ["help", "version"] as const;
+const VERBS = ["help", "version", "check"] as const;
 /** What is asked for in place of serving. */
 export type Verb = typeof VERBS[number];
 
@@ -33,7 +33,8 @@ export function parseVerb(args: readonly string[]): Command | undefined {
   return flag ? { verb: FLAGS[first]!, args: [first] } : undefined;
 }
 
-function wrap(text: string, width: number, indent: string): string {
+/** Lines of at most `width` characters, each behind `indent`; a longer word has a line of its own. */
+export function wrap(text: string, width: number, indent: string): string {
   const lines = [""];
   for (const word of text.split(" ")) {
     const line = lines.at(-1)!;
@@ -82,6 +83,9 @@ export function helpText(): string {
 
 Usage:
   MNT_SOURCE=... MNT_TARGET=... restic-rest-server [rest-server flags]
+  MNT_SOURCE=... MNT_TARGET=... restic-rest-server check [--json] [rest-server flags]
+      says what a start would find, and changes nothing: 0 all is fine, 69 the
+      disk is not there, 78 something must be changed (on gokrazy, too)
 
 Every argument belongs to rest-server. The wrapper is configured by variables
 alone; what stands in [ ] holds where one is unset or empty:

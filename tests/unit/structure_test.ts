@@ -5,6 +5,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** Text in, data out. */
 const PURE = [
+  "advice",
   "blkid",
   "btrfs",
   "config",
@@ -12,13 +13,20 @@ const PURE = [
   "errno_reasons",
   "exit",
   "explain",
+  "findings",
+  "findings_text",
   "help",
   "hints",
+  "inspect_sandbox",
+  "kernel_filesystems",
   "kmsg",
+  "landlock",
   "linux",
   "mount_options",
   "mountinfo",
   "notify",
+  "origins",
+  "proc_net",
   "secrets",
   "server_args",
   "signals",

@@ -1,0 +1,130 @@
+/**
+ * Where rest-server's own defaults, or this program's variables, can surprise.
+ *
+ * @module
+ */
+import type { Config } from "./config.ts";
+import type { Platform } from "./exit.ts";
+import { type Finding, findingsOf } from "./findings.ts";
+import { MS_RDONLY } from "./linux.ts";
+import { splitOptions } from "./mount_options.ts";
+import { flagValues, isOn, type Listen, parseServerArgs, SERVER_FLAGS } from "./server_args.ts";
+
+/** Whether only programs of this machine can reach an address. */
+function isLocal(listen: Listen): boolean {
+  return listen.kind === "unix" || /^(localhost|127\..*|::1)$/i.test(listen.host);
+}
+
+/** What is known of the surroundings. */
+export interface Surroundings {
+  readonly platform: Platform;
+  /** A socket was handed over: `--listen` does not count. */
+  readonly socketActivated: boolean;
+  /** Whether a mount was asked for. */
+  readonly mounted: boolean;
+}
+
+/** Advice on rest-server's flags. */
+export function adviseServer(args: readonly string[], around: Surroundings): Finding[] {
+  const { warning } = findingsOf("server");
+  const values = flagValues(args);
+  const { listen, tls, usesHtpasswd, path } = parseServerArgs(args);
+  const findings: Finding[] = [];
+  const warn = (name: string, text: string, cure: string) =>
+    findings.push(warning(name, text, cure));
+
+  for (const name of values.keys()) {
+    if (Object.hasOwn(SERVER_FLAGS, name)) continue;
+    warn("flags", `rest-server 0.14 knows no flag --${name}`, "see rest-server --help");
+  }
+  if (!around.mounted && path === undefined) {
+    const where = around.platform === "gokrazy"
+      ? "memory, gone at the next boot"
+      : "gone at a boot";
+    warn("--path", `--path is not given: backups go to /tmp/restic (${where})`, "give --path");
+  }
+  const local = isLocal(listen);
+  const everywhere = listen.kind === "tcp" && ["", "0.0.0.0", "::"].includes(listen.host);
+  if (!values.has("listen") && !around.socketActivated) {
+    warn(
+      "--listen",
+      "--listen is not given: rest-server listens on all interfaces, port 8000",
+      "give --listen ADDRESS:8000, or --listen :8000 where that is meant",
+    );
+  }
+  const reach = everywhere ? "on all interfaces" : "on the network";
+  if (isOn(values, "no-auth") && !local) {
+    warn(
+      "--no-auth",
+      `--no-auth ${reach}: whoever reaches the port can read, write and delete all`,
+      "make a password file, or listen on 127.0.0.1 behind a proxy that asks who it is",
+    );
+  }
+  if (values.has("proxy-auth-username") && !local) {
+    warn(
+      "--proxy-auth-username",
+      `--proxy-auth-username ${reach}: whoever reaches the port past the proxy can be any user`,
+      "listen on 127.0.0.1 or a unix socket",
+    );
+  }
+  if (usesHtpasswd && !tls && !local) {
+    warn(
+      "--tls",
+      "passwords go over the network in the clear: --tls is not given",
+      "give --tls, or listen on 127.0.0.1 behind a proxy that has it",
+    );
+  }
+  if (usesHtpasswd && !isOn(values, "private-repos")) {
+    warn(
+      "--private-repos",
+      "every user can read, write and delete every other one's backups: --private-repos is not given",
+      "give --private-repos",
+    );
+  }
+  if (!isOn(values, "append-only")) {
+    warn(
+      "--append-only",
+      "a client that was broken into can delete its backups: --append-only is not given",
+      "give --append-only, and prune from a machine that is trusted",
+    );
+  }
+  return findings;
+}
+
+/** Why the version of NFS in these options is not to be trusted; `undefined` for one that is. */
+function nfsFault(fstype: string, data: string): string | undefined {
+  const options = splitOptions(data);
+  const version = options.flatMap((text) => /^(?:nfsvers|vers)=(.*)$/.exec(text)?.[1] ?? []).at(-1);
+  if (version === undefined) return `no vers= with ${fstype}: its version is left to the kernel`;
+  const minor2 = version === "4" && options.includes("minorversion=2");
+  return version === "4.2" || minor2 ? "NFS 4.2" : undefined;
+}
+
+/** Advice on the mount. */
+export function adviseMount(config: Config, fstype: string | null): Finding[] {
+  const { warning } = findingsOf("mount");
+  const { mount } = config;
+  if (mount === null) return [];
+  const nfs = /^nfs4?$/.test(fstype ?? "") ? nfsFault(fstype!, mount.data) : undefined;
+  return [
+    ...nfs === undefined ? [] : [warning(
+      "NFS version",
+      `${nfs}; with 4.2, files were read back as zeros from nfs-ganesha (READ_PLUS)`,
+      "add vers=4.1 to MNT_DATA",
+    )],
+    ...mount.flags & MS_RDONLY
+      ? [warning(
+        "options",
+        "read-only: restores work, backups do not",
+        "leave ro out of MNT_OPTIONS to take backups",
+      )]
+      : [],
+    ...config.watchMs === 0
+      ? [warning(
+        "MNT_WATCH",
+        "MNT_WATCH=0: a disk that is pulled out is not noticed",
+        "leave MNT_WATCH unset",
+      )]
+      : [],
+  ];
+}

@@ -1,0 +1,159 @@
+/**
+ * What `check` found, as text for people and as lines of the log.
+ *
+ * @module
+ */
+import {
+  type Area,
+  AREAS,
+  type Finding,
+  judgeFindings,
+  type Level,
+  type Report,
+  type Verdict,
+} from "./findings.ts";
+import { wrap } from "./help.ts";
+
+/** Colours of ECMA-48, see console_codes(4). */
+const COLOURS: Readonly<Record<Level | "heading" | "faint", string>> = {
+  ok: "\x1b[32m",
+  note: "\x1b[36m",
+  warning: "\x1b[33m",
+  error: "\x1b[1;31m",
+  heading: "\x1b[1m",
+  faint: "\x1b[2m",
+};
+type Paint = (kind: keyof typeof COLOURS, text: string) => string;
+
+/** How text is laid out. */
+export interface Layout {
+  readonly colours: boolean;
+  /** Columns. */
+  readonly width: number;
+}
+
+// deno-lint-ignore no-control-regex -- they are what is meant: a label can hold what drives a terminal
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/g;
+
+function plain(text: string): string {
+  return text.replace(
+    CONTROL,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
+
+const MARK_WIDTH = 9;
+
+/** Words of a verdict, with the numbers that led to it. */
+export function verdictText(findings: readonly Finding[]): string {
+  const count = (level: Level, word: string) => {
+    const number = findings.filter((finding) => finding.level === level).length;
+    return `${number} ${word}${number === 1 ? "" : "s"}`;
+  };
+  const words: Readonly<Record<Verdict, string>> = {
+    "fine": "fine: it can start",
+    "no device": "the disk is not there: it would wait for it",
+    "change": "something must be changed",
+  };
+  return `${words[judgeFindings(findings)]} (${count("error", "error")}, ` +
+    `${count("warning", "warning")})`;
+}
+
+/** Lines under a first column of marks and a second one of names. */
+function findingLines(finding: Finding, nameWidth: number, { width }: Layout, paint: Paint) {
+  const { level, name, text, cure } = finding;
+  const indent = " ".repeat(2 + MARK_WIDTH + nameWidth);
+  const room = Math.max(30, width - indent.length);
+  const [first, ...more] = wrap(plain(text), room, indent).split("\n");
+  const mark = paint(level, level.padEnd(MARK_WIDTH));
+  const lines = [`  ${mark}${name.padEnd(nameWidth)}${first!.trimStart()}`, ...more];
+  if (cure === null) return lines;
+  const cured = wrap(plain(cure), room - 3, `${indent}   `).trimStart();
+  return [...lines, `${indent}${paint("faint", "->")} ${cured}`];
+}
+
+function areaLines(area: Area, findings: readonly Finding[], layout: Layout, paint: Paint) {
+  const nameWidth = Math.max(...findings.map(({ name }) => name.length)) + 2;
+  return [
+    "",
+    paint("heading", AREAS[area]),
+    ...findings.flatMap((finding) => findingLines(finding, nameWidth, layout, paint)),
+  ];
+}
+
+interface Row {
+  readonly name: string;
+  readonly value: string;
+  readonly from: string;
+}
+
+function configurationRows({ settings, arguments: args }: Report): Row[] {
+  return [
+    ...settings.map(({ name, value, origin, file }) => ({ name, value, from: file ?? origin })),
+    ...args.map(({ value, origin, file }, i) => ({
+      ...{ name: i === 0 ? "arguments" : "", value, from: file ?? origin },
+    })),
+  ];
+}
+
+/** A table of what is configured, and from where. */
+function configurationLines(report: Report, paint: Paint): string[] {
+  const rows = configurationRows(report).map(({ name, value, from }) => ({
+    ...{ name, value: plain(value), from: plain(from) },
+  }));
+  const names = Math.max(...rows.map(({ name }) => name.length)) + 2;
+  const values = Math.min(40, Math.max(...rows.map(({ value }) => value.length))) + 2;
+  return rows.map(({ name, value, from }) =>
+    `  ${name.padEnd(names)}${value.padEnd(values)} ${paint("faint", from)}`
+  );
+}
+
+/** The whole report for people; it ends with the verdict, which then stands above the prompt. */
+export function reportText(report: Report, layout: Layout): string {
+  const paint: Paint = (kind, text) => layout.colours ? `${COLOURS[kind]}${text}\x1b[0m` : text;
+  const { findings } = report;
+  const lines = [
+    paint("heading", "Configuration"),
+    ...configurationLines(report, paint),
+    "",
+  ];
+  for (const area of Object.keys(AREAS) as Area[]) {
+    const own = findings.filter((finding) => finding.area === area);
+    if (own.length === 0) continue;
+    const shown = areaLines(area, own, layout, paint);
+    lines.push(...area === "configuration" ? shown.slice(2) : shown);
+  }
+  const level = { "fine": "ok", "no device": "warning", "change": "error" } as const;
+  const verdict = paint(level[judgeFindings(findings)], verdictText(findings));
+  return `${[...lines, "", verdict].join("\n")}\n`;
+}
+
+/** A line of the log. */
+export interface LogLine {
+  readonly level: "info" | "warn" | "error";
+  readonly text: string;
+}
+
+const LOG_LEVEL = { ok: "info", note: "info", warning: "warn", error: "error" } as const;
+
+/** The whole report as lines of the log, with defaults in one line: gokrazy's ring holds 100. */
+export function reportLines(report: Report): LogLine[] {
+  const { settings, findings } = report;
+  const set = settings.filter(({ origin }) => origin !== "default");
+  const defaults = settings.filter(({ origin }) => origin === "default").map(({ name }) => name);
+  const args = report.arguments;
+  const from = [...new Set(args.map(({ origin, file }) => file ?? origin))].join(" and ");
+  const info = (text: string): LogLine => ({ level: "info", text });
+  return [
+    ...set.map(({ name, value, origin, file }) => info(`${name}=${value} (${file ?? origin})`)),
+    info(`by default: ${defaults.join(", ")}`),
+    ...args.length === 0
+      ? []
+      : [info(`arguments: ${args.map(({ value }) => value).join(" ")} (${from})`)],
+    ...findings.map(({ area, name, level, text, cure }) => ({
+      level: LOG_LEVEL[level],
+      text: `${area}: ${name}: ${text}${cure === null ? "" : `; ${cure}`}`,
+    })),
+    { level: judgeFindings(findings) === "fine" ? "info" : "error", text: verdictText(findings) },
+  ];
+}

@@ -1,0 +1,156 @@
+/**
+ * What `check` asks of rest-server: its version, its files, and whether its address is free.
+ *
+ * @module
+ */
+import { Failure, messageOf } from "./exit.ts";
+import { type Finding, findingsOf } from "./findings.ts";
+import { socketOwner } from "./inspect_lock.ts";
+import type { LockRecord } from "./lock.ts";
+import { isBelow } from "./mountinfo.ts";
+import { readTextIfAny } from "./paths.ts";
+import { requireReadable } from "./preflight.ts";
+import { type Listener, parseTcpListeners, parseUnixListeners, takenBy } from "./proc_net.ts";
+import { findServer } from "./server.ts";
+import {
+  type Listen,
+  resolvePath,
+  type ServerArgs,
+  type ServerFile,
+  serverFiles,
+} from "./server_args.ts";
+import type { World } from "./world.ts";
+
+const { ok, note, warning, error, failure } = findingsOf("server");
+
+/** rest-server says its version at once. */
+const VERSION_LIMIT_MS = 5000;
+
+/** Finds rest-server, and asks it for its version. */
+export async function inspectProgram(
+  given: string | null,
+  world: World,
+  signal: AbortSignal,
+): Promise<Finding> {
+  try {
+    const program = await findServer(given, world);
+    const said = await world.programs.output(program, ["--version"], VERSION_LIMIT_MS, signal);
+    const line = said.stdout.split("\n", 1)[0]!.trim();
+    if (said.code === 0 && line !== "") return ok("program", `"${program}" is ${line}`);
+    const how = said.signal === "SIGKILL"
+      ? `did not answer within ${VERSION_LIMIT_MS / 1000} s`
+      : `said nothing, and ended with ${said.signal ?? `exit code ${said.code}`}`;
+    return warning("program", `"${program}" --version ${how}`, "is it rest-server?");
+  } catch (cause) {
+    if (cause instanceof Failure) return failure("program", cause);
+    const text = `Cannot run rest-server: ${messageOf(cause)}`;
+    return error("program", text, "is it built for this machine? MNT_SERVER names another one");
+  }
+}
+
+/** How the disk's files can be seen. */
+export interface View {
+  /** As configured; `null` without a mount. */
+  readonly target: string | null;
+  /** A directory that shows what will be on the target; `null` where the disk is not mounted. */
+  readonly shows: string | null;
+}
+
+async function inspectFile(file: ServerFile, view: View, world: World): Promise<Finding> {
+  let { path } = file;
+  if (view.target !== null && isBelow(path, view.target)) {
+    if (view.shows === null) {
+      const text = `${file.what} "${path}" is on the disk: it is looked at once that is mounted`;
+      return note("files", text, file.cure);
+    }
+    path = `${view.shows === "/" ? "" : view.shows}${path.slice(view.target.length)}`;
+  }
+  try {
+    await requireReadable({ ...file, path }, world);
+    return ok("files", `${file.what} "${path}" can be read`);
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    return failure("files", cause);
+  }
+}
+
+/** The password file and the TLS files. */
+export async function inspectFiles(
+  args: ServerArgs,
+  path: string,
+  directory: string,
+  view: View,
+  world: World,
+): Promise<Finding[]> {
+  const files = serverFiles(args, path, directory);
+  const open = args.usesHtpasswd ? [] : [note("files", "no password file is used")];
+  return [...open, ...await Promise.all(files.map((file) => inspectFile(file, view, world)))];
+}
+
+async function inspectTaken(
+  address: string,
+  taken: Listener | undefined,
+  running: LockRecord | undefined,
+  world: World,
+): Promise<Finding> {
+  if (taken === undefined) return ok("address", `${address} is free`);
+  const owner = await socketOwner(taken.inode, world);
+  if (owner !== undefined && owner.pid === running?.server?.pid) {
+    return ok("address", `${address} is in use by ${owner.text}, which serves this target`);
+  }
+  const who = owner?.text ?? "a program that is not ours to see";
+  return error(
+    "address",
+    `Cannot listen on ${address}: it is in use by ${who}`,
+    "stop that program, or change --listen",
+  );
+}
+
+/**
+ * Looks whether the address is free, without listening on it: a rest-server that starts in this moment would
+ * find it taken.
+ *
+ * @param running what serves the target now.
+ */
+export async function inspectListen(
+  listen: Listen,
+  directory: string,
+  running: LockRecord | undefined,
+  world: World,
+): Promise<Finding> {
+  if (world.socketActivated) return ok("address", "a listening socket was handed over");
+  const read = async (name: string) => await readTextIfAny(`/proc/net/${name}`, world.files) ?? "";
+  if (listen.kind === "unix") {
+    const path = listen.path.startsWith("@") ? listen.path : resolvePath(listen.path, directory);
+    const listeners = parseUnixListeners(await read("unix"));
+    // The kernel knows it by the name that it was given, which can be relative.
+    const taken = listeners.find(({ host }) => host === path || host === listen.path);
+    const facts = await world.files.stat(path).catch(() => null);
+    if (taken === undefined && facts?.kind === "socket") {
+      return ok(
+        "address",
+        `"unix:${path}" is a socket that nobody listens on: it would be removed`,
+      );
+    }
+    if (taken === undefined && facts !== null) {
+      const text = `Cannot listen on "unix:${path}": a file is there`;
+      return error("address", text, "move it away, or change --listen");
+    }
+    return await inspectTaken(`"unix:${path}"`, taken, running, world);
+  }
+  const { host, port } = listen;
+  const address = `"${host.includes(":") ? `[${host}]` : host}:${port}"`;
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
+    return note("address", `${address} is rest-server's to look up: it is no number of a port`);
+  }
+  if (host !== "" && await world.sockets.tcpFault(host, 0) !== null) {
+    return error(
+      "address",
+      `Cannot listen on ${address}: "${host}" is no address of this machine now`,
+      "give --listen one of its addresses, or :PORT for all",
+    );
+  }
+  if (Number(port) === 0) return ok("address", `${address} is any free port`);
+  const listeners = parseTcpListeners(await read("tcp") + await read("tcp6"));
+  return await inspectTaken(address, takenBy(host, Number(port), listeners), running, world);
+}
