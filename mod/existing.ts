@@ -5,13 +5,12 @@
  * @module
  */
 import { Failure } from "./exit.ts";
-import { describeMount } from "./explain.ts";
 import { majorMinor, MS_NOATIME, MS_RDONLY, MS_RELATIME, MS_STRICTATIME } from "./linux.ts";
 import { type FoundSource, isGone } from "./look.ts";
 import { parseMountOptions, splitOptions } from "./mount_options.ts";
 import { type MountInfo, parseMountinfo } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
-import type { MountSpec } from "./source.ts";
+import { describeMount, type MountSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
 /** Super block options of a file system that is dead or gave up writing. */

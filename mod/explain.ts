@@ -1,25 +1,39 @@
 /**
- * Facts gathered after a failed call, turned into one sentence and one hint.
+ * Facts gathered after a mount(2), turned into one sentence and one hint by the table of {@linkcode HINTS}.
+ * Loaded where there is something to explain.
  *
  * @module
  */
-import { type Reason, reasonOfMount, reasonOfUnmount } from "./errno_reasons.ts";
 import type { FailureKind } from "./exit.ts";
+import { type Conditions, fill, type Hint, HINTS, type Signs } from "./hints.ts";
 import { ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
-import { formatFlags, maskSecrets } from "./mount_options.ts";
+import { formatFlags } from "./mount_options.ts";
 import type { MountInfo } from "./mountinfo.ts";
-import type { MountSpec } from "./source.ts";
+import { maskSecrets } from "./secrets.ts";
+import { describeMount, type MountSpec } from "./source.ts";
 
-/** What is known about a failed mount(2). */
+/** What the kernel lets this process do: credentials(7). */
+export interface Rights {
+  /** CAP_SYS_ADMIN is there. */
+  readonly capable: boolean;
+  readonly userNamespace: boolean;
+  /** A seccomp filter is there. */
+  readonly filtered: boolean;
+}
+
+/** What is known about a mount(2). */
 export interface MountFacts {
   readonly mounts: readonly MountInfo[];
   /** File systems of `/proc/filesystems`, see proc(5). */
   readonly filesystems: readonly string[];
   /** What blkid says is on the device; `undefined` where it was not asked or knows nothing. */
   readonly blkidType: string | undefined;
+  /** Numbers of the devices. */
+  readonly majorMinors?: readonly string[];
   readonly sourceExists: boolean;
   readonly targetExists: boolean;
   readonly root: boolean;
+  readonly rights?: Rights;
   /** The kernel's own lines since the attempt. */
   readonly kernelLines: readonly string[];
 }
@@ -33,118 +47,115 @@ export interface Explanation {
   readonly text: string;
 }
 
-/** Words that mount(8) understands and no kernel does. */
-const USERSPACE_WORD = /(?:^|,)(?:(defaults|nofail|noauto|auto|_netdev|users?)(?=,|$)|(x-[^,=]*))/;
-
-function listed(words: readonly string[]): string {
-  return words.length === 0 ? "none that can be read" : words.join(", ");
-}
-
 /** File systems that a block device can hold, from the text of `/proc/filesystems`. */
 export function blockFilesystems(text: string): string[] {
   return text.split("\n").filter((line) => line.startsWith("\t")).map((line) => line.trim());
 }
 
-/** Whether a disk is to be mounted, and no export of a server. */
-function isDisk(spec: MountSpec): boolean {
-  return spec.source.startsWith("/");
+const CAP_SYS_ADMIN = 21;
+
+/** Reads rights from the texts of `/proc/self/status` and `/proc/self/uid_map`, see proc(5). */
+export function parseRights(status: string, uidMap: string): Rights {
+  const field = (name: string) => new RegExp(`^${name}:\\s*(\\w+)`, "m").exec(status)?.[1] ?? "0";
+  return {
+    capable: (BigInt(`0x${field("CapEff")}`) >> BigInt(CAP_SYS_ADMIN) & 1n) === 1n,
+    // Outside of any, all ids are mapped to themselves.
+    userNamespace: uidMap !== "" && !/^\s*0\s+0\s+4294967295\s*$/.test(uidMap),
+    filtered: field("Seccomp") === "2",
+  };
 }
 
-function reasonFor(errno: number, spec: MountSpec, facts: MountFacts): Reason {
-  switch (errno) {
-    case ERRNO.EPERM:
-      return {
-        because: facts.root ? "root here has no CAP_SYS_ADMIN" : "only root can mount",
-        hint: facts.root
-          ? "give the container or service CAP_SYS_ADMIN"
-          : "run it as root, or let root mount the disk and leave MNT_SOURCE unset",
-        retry: false,
-        kind: "not permitted",
-      };
-    case ERRNO.ENODEV:
-      return {
-        because: `this kernel has no file system "${spec.fstype}"; it has ${
-          listed(facts.filesystems)
-        }`,
-        hint: "set MNT_FSTYPE to what is on the disk, or use a kernel with it",
-        retry: false,
-        kind: "configuration",
-      };
-    case ERRNO.ENOENT:
-      if (!facts.targetExists) {
-        return { because: "the target is not there", hint: "something removed it meanwhile" };
-      }
-      if (!facts.sourceExists) {
-        return { because: "the source is not there", hint: "was it unplugged?" };
-      }
-      return spec.fstype === "btrfs"
-        ? {
-          because: "a member device of the btrfs, or the subvolume, is missing",
-          hint: "plug all its disks in, see subvol= in MNT_OPTIONS or MNT_DATA; " +
-            "MNT_OPTIONS=degraded goes on without a lost one",
-        }
-        : {
-          because: "something that the options name is missing",
-          hint: "see MNT_DATA and MNT_OPTIONS",
-        };
-    case ERRNO.EBUSY: {
-      const elsewhere = facts.mounts.find((mount) => mount.mountSource === spec.source);
-      return elsewhere === undefined
-        ? {
-          because: "the source is in use",
-          hint: "is it part of a RAID, LVM or swap, or open exclusively?",
-        }
-        : {
-          because: `already mounted on "${elsewhere.mountPoint}" (${
-            elsewhere.superOptions.includes("ro") ? "ro" : "rw"
-          }, ${elsewhere.fsType})`,
-          hint: `unmount it there, or set MNT_TARGET=${elsewhere.mountPoint}`,
-        };
-    }
-    case ERRNO.EINVAL: {
-      const [, plain, extension] = USERSPACE_WORD.exec(spec.data) ?? [];
-      const word = plain ?? extension;
-      if (word !== undefined) {
-        return {
-          because: `"${word}" in the data is a word of mount(8), no kernel takes it`,
-          hint: "move it from MNT_DATA to MNT_OPTIONS",
-        };
-      }
-      if (facts.blkidType !== undefined && facts.blkidType !== spec.fstype) {
-        return {
-          because: `wrong file system: blkid sees ${facts.blkidType}`,
-          hint: `set MNT_FSTYPE=${facts.blkidType}, or leave it unset`,
-        };
-      }
-      return {
-        because: "wrong file system type, bad option or damaged super block",
-        hint: spec.data === ""
-          ? `check the disk: fsck -n "${spec.source}"`
-          : `check the data ${JSON.stringify(maskSecrets(spec.data))} of MNT_DATA and MNT_OPTIONS`,
-      };
-    }
-    case ERRNO.EACCES:
-      if (!isDisk(spec)) return reasonOfMount(errno, false);
-      // falls through
-    case ERRNO.EROFS:
-      return {
-        because: spec.flags & MS_RDONLY ? "permission denied" : "the medium is write-protected",
-        hint: "see its write-protect switch; MNT_OPTIONS=ro serves restores alone",
-      };
-    case ERRNO.EUCLEAN: // EFSCORRUPTED of ext4 and xfs.
-    case ERRNO.EBADMSG: // EFSBADCRC of both.
-      return {
-        because: "the file system is damaged",
-        hint: `unplug nothing, run fsck on "${spec.source}"`,
-      };
-    default:
-      return reasonOfMount(errno, isDisk(spec));
+/** How a file system is checked; by mount type. */
+const FSCK: Readonly<Record<string, string>> = {
+  ext2: "e2fsck -f",
+  ext3: "e2fsck -f",
+  ext4: "e2fsck -f",
+  xfs: "xfs_repair",
+  btrfs: "btrfs check",
+  vfat: "fsck.vfat -a",
+  exfat: "fsck.exfat -a",
+};
+
+/** The option that leaves a journal as it is; by mount type. */
+const NO_RECOVERY: Readonly<Record<string, string>> = {
+  xfs: "norecovery",
+  btrfs: "rescue=nologreplay",
+};
+
+/** Names and values of a call that the rows' texts can use. */
+function wordsOf(spec: MountSpec, facts: MountFacts, elsewhere: MountInfo | undefined) {
+  const { source, fstype } = spec;
+  const { filesystems, blkidType } = facts;
+  return {
+    source,
+    fstype,
+    data: JSON.stringify(maskSecrets(spec.data)),
+    filesystems: filesystems.length === 0 ? "none that can be read" : filesystems.join(", "),
+    fsck: `"${FSCK[fstype] ?? "fsck"} ${source}"`,
+    norecovery: NO_RECOVERY[fstype] ?? "noload",
+    ...(blkidType === undefined ? {} : { blkid: blkidType }),
+    ...(elsewhere === undefined ? {} : {
+      where: elsewhere.mountPoint,
+      mode: elsewhere.superOptions.includes("ro") ? "ro" : "rw",
+      type: elsewhere.fsType,
+    }),
+  };
+}
+
+/** The words that a row takes from what it recognises; `undefined` where it does not fit. */
+function recognise(
+  { errno: names, kernel, blkid, fstype, data, ...wanted }: Signs,
+  errno: number,
+  spec: MountSpec,
+  facts: MountFacts,
+  conditions: Conditions,
+): Record<string, string> | undefined {
+  if (names !== undefined && !names.some((name) => ERRNO[name] === errno)) return undefined;
+  for (const [name, value] of Object.entries(wanted)) {
+    if (conditions[name as keyof Conditions] !== value) return undefined;
   }
+  if (blkid !== undefined && !blkid.test(facts.blkidType ?? "")) return undefined;
+  if (fstype !== undefined && !fstype.test(spec.fstype)) return undefined;
+  const words = {};
+  for (const [pattern, texts] of [[kernel, facts.kernelLines], [data, [spec.data]]] as const) {
+    if (pattern === undefined) continue;
+    const found = texts.map((text) => pattern.exec(text)).find((match) => match !== null);
+    if (found === undefined) return undefined;
+    Object.assign(words, found.groups);
+  }
+  return words;
 }
 
-/** `"/dev/sda1" on "/perm/backup" as ext4`: what every message about a mount names. */
-export function describeMount(spec: MountSpec): string {
-  return `"${spec.source}" on "${spec.target}" as ${spec.fstype}`;
+/** The row for a call and its texts, filled in. */
+function explain(
+  errno: number,
+  spec: MountSpec,
+  facts: MountFacts,
+  rows: readonly Hint[],
+): Hint | undefined {
+  const { mounts, majorMinors = [], blkidType, rights } = facts;
+  const elsewhere = mounts.find(({ mountSource, majorMinor }) =>
+    mountSource === spec.source || majorMinors.includes(majorMinor)
+  );
+  const conditions: Conditions = {
+    disk: spec.source.startsWith("/"),
+    readOnly: (spec.flags & MS_RDONLY) !== 0,
+    sourceThere: facts.sourceExists,
+    targetThere: facts.targetExists,
+    mounted: elsewhere !== undefined,
+    otherType: blkidType !== undefined && blkidType !== spec.fstype,
+    root: facts.root,
+    capable: rights?.capable ?? false,
+    userNamespace: rights?.userNamespace ?? false,
+    filtered: rights?.filtered ?? false,
+  };
+  for (const row of rows) {
+    const own = recognise(row.when, errno, spec, facts, conditions);
+    if (own === undefined) continue;
+    const words = { ...wordsOf(spec, facts, elsewhere), ...own };
+    return { ...row, because: fill(row.because, words), hint: fill(row.hint, words) };
+  }
+  return undefined;
 }
 
 /**
@@ -152,7 +163,9 @@ export function describeMount(spec: MountSpec): string {
  * mounted on "/mnt/usb"); unmount it there`.
  */
 export function explainMount(errno: number, spec: MountSpec, facts: MountFacts): Explanation {
-  const { because, hint, retry = true, kind = "mount" } = reasonFor(errno, spec, facts);
+  const rows = HINTS.filter(({ warning }) => !warning);
+  // The last row fits everything.
+  const { because, hint, retry = true, kind = "mount" } = explain(errno, spec, facts, rows)!;
   const options = spec.data === ""
     ? formatFlags(spec.flags)
     : `${formatFlags(spec.flags)},${maskSecrets(spec.data)}`;
@@ -167,12 +180,12 @@ export function explainMount(errno: number, spec: MountSpec, facts: MountFacts):
   };
 }
 
-/** Explains a failed umount2(2), with whoever holds the mount. */
-export function explainUnmount(errno: number, target: string, holders: readonly string[]): string {
-  const because = errno !== ERRNO.EBUSY
-    ? reasonOfUnmount(errno)
-    : holders.length === 0
-    ? "something holds it"
-    : `held by ${holders.join(", ")}`;
-  return `Cannot unmount "${target}": ${errnoName(errno)} (${because})`;
+/** What the kernel's lines say against a file system that was mounted all the same; `undefined` mostly. */
+export function warnOfMount(spec: MountSpec, kernelLines: readonly string[]): string | undefined {
+  const facts = {
+    ...{ mounts: [], filesystems: [], blkidType: spec.fstype, root: true },
+    ...{ sourceExists: true, targetExists: true, kernelLines },
+  };
+  const row = explain(0, spec, facts, HINTS.filter(({ warning }) => warning));
+  return row && `"${spec.source}" is mounted, but ${row.because}; ${row.hint}`;
 }

@@ -41,21 +41,66 @@ export function parseKernelRecord(record: string): KernelRecord {
 }
 
 /**
+ * What all messages have that tell of an unclean file system which was mounted all the same: with one of
+ * them it is worth looking them up.
+ */
+export const UNCLEAN = /recovery|replay|properly|e2fsck/;
+
+/** What the messages are wanted for. */
+export interface Subject {
+  /** The kernel's names of the disk, its partition and its other members: `sda`, `sda1`. */
+  readonly names: readonly string[];
+  readonly fstype: string;
+}
+
+/** What the kernel calls block devices. */
+const DISK =
+  /\b(?:(?:s|v|xv|h)d[a-z]{1,3}\d*|(?:nvme\d+(?:c\d+)?n|mmcblk|loop|nbd|md|zram|pmem|bcache)\d+(?:p\d+|boot\d)?|(?:dm-|sr|fd)\d+)\b/g;
+/** What tells of the way to a disk, of mounting, or of who may. */
+const STORAGE =
+  /\b(?:usb|usb-storage|uas|xhci\S*|scsi|ata\d|mmc\d|nvme\d|jbd2|mount|superblock|audit)\b|I\/O error|Under-?voltage/i;
+/** Dumps of damaged blocks, and what the kernel says of its own log. */
+const DUMP = /^[0-9a-f]{8}: (?:[0-9a-f]{2} ){8}|^First \d+ bytes of|callbacks suppressed$/;
+
+/** Whether a message names our disk, or no disk and our file system or what disks hang on. */
+function concerns(message: string, { names, fstype }: Subject): boolean {
+  const own = names.some((name) => new RegExp(`\\b${RegExp.escape(name)}\\b`).test(message));
+  if (own || message.match(DISK) !== null) return own;
+  // nfs4 is NFS there, and vfat FAT-fs.
+  const kin = fstype.replace(/\d+$/, "").replace(/^v(?=fat$)/, "");
+  return message.toLowerCase().startsWith(kin) || STORAGE.test(message);
+}
+
+/**
  * The messages of raw records, oldest first, each once, at most `limit`; user space's own records and
  * text that is no record are left out.
+ *
+ * @param about leaves out what is about other disks, and about no disk at all where there is better.
  */
-export function kernelMessages(records: readonly string[], limit = 5): string[] {
-  const messages = new Set<string>();
+export function kernelMessages(
+  records: readonly string[],
+  { limit = 5, about }: { readonly limit?: number; readonly about?: Subject } = {},
+): string[] {
+  const levels = new Map<string, number>();
   for (const record of records) {
     // Facility 0 is the kernel; anything above was written to /dev/kmsg by a program.
     const priority = /^(\d+),/.exec(record);
     if (priority === null || Number(priority[1]) >= 8) continue;
     try {
-      messages.add(parseKernelRecord(record).message.trim());
+      const { message, level } = parseKernelRecord(record);
+      levels.set(message.trim(), level);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }
   }
-  messages.delete("");
-  return [...messages].slice(-limit);
+  levels.delete("");
+  let messages = [...levels.keys()];
+  if (about !== undefined) {
+    messages = messages.filter((message) => !DUMP.test(message));
+    const near = messages.filter((message) => concerns(message, about));
+    messages = near.length > 0 ? near : messages.filter((message) => message.match(DISK) === null);
+  }
+  // Remarks (6, 7) make room for errors, warnings and notices.
+  const serious = messages.filter((message) => levels.get(message)! < 6);
+  return (messages.length > limit && serious.length > 0 ? serious : messages).slice(-limit);
 }

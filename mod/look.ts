@@ -225,6 +225,37 @@ async function lookAtBtrfs(
   };
 }
 
+/** Of any other type the table of hints may know that no kernel mounts it. */
+const FILE_SYSTEM = /^(?:ext[234]|xfs|btrfs|vfat|exfat|f2fs|iso9660|udf)$/;
+
+/**
+ * Refuses disks that are all of a type that no kernel mounts.
+ *
+ * @throws {Failure} "configuration" that says what the first one is, and what to do.
+ */
+async function refuseLayers(devices: readonly BlockDevice[], mount: MountConfig): Promise<void> {
+  const types = devices.map(({ tags }) => tags["TYPE"] ?? "");
+  // Who names the type knows better: a file system made over an old ZFS pool is still called one.
+  if (mount.fstype !== null || types.some((type) => type === "" || FILE_SYSTEM.test(type))) return;
+  const { unmountable } = await import("./hints.ts");
+  const layers = devices.map(({ path }, i) => unmountable(types[i], path));
+  const [first] = layers;
+  if (first === undefined || layers.includes(undefined)) return;
+  const paths = devices.map(({ path }) => `"${path}"`).join(", ");
+  throw new Failure("configuration", `Cannot mount ${paths}: ${first.because}; ${first.hint}`);
+}
+
+/** Why there is nothing to mount on a device without a type. */
+function describeUntyped({ path, tags }: BlockDevice): string {
+  const table = tags["PTTYPE"];
+  if (table === undefined) {
+    return `blkid knows no file system on "${path}"; make one with mkfs, or set MNT_FSTYPE`;
+  }
+  const partition = `${path}${/\d$/.test(path) ? "p" : ""}1`;
+  return `"${path}" has a partition table (${table}), no file system; ` +
+    `set MNT_SOURCE to one of its partitions, such as ${partition}, or to a tag of one`;
+}
+
 async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: World): Promise<Look> {
   const number = await deviceNumber(device.path, world);
   if (number === undefined) {
@@ -232,12 +263,8 @@ async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: Worl
   }
   const blkidType = device.tags["TYPE"];
   const fstype = mount.fstype ?? blkidType;
-  if (fstype === undefined) {
-    return {
-      kind: "waiting",
-      why: `blkid knows no file system on "${device.path}"; make one with mkfs, or set MNT_FSTYPE`,
-    };
-  }
+  if (fstype === undefined) return { kind: "waiting", why: describeUntyped(device) };
+  await refuseLayers([device], mount);
   return {
     kind: "found",
     found: {
@@ -263,6 +290,7 @@ async function lookAtMatch(match: Match, mount: MountConfig, world: World): Prom
         ? await lookAtBtrfs(match.members, match.fsid, mount, world)
         : await lookAtDevice(match.members[0]!, mount, world);
     case "ambiguous": {
+      await refuseLayers(match.devices, mount);
       const paths = match.devices.map((device) => `"${device.path}"`).join(", ");
       return { kind: "waiting", why: `ambiguous, ${match.why}: ${paths}; unplug all but one` };
     }

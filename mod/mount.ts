@@ -7,21 +7,17 @@ import { announced } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { compareFlags, deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure, fileFailure, messageOf } from "./exit.ts";
-import {
-  blockFilesystems,
-  describeMount,
-  explainMount,
-  explainUnmount,
-  type Explanation,
-} from "./explain.ts";
-import { kernelMessages } from "./kmsg.ts";
+import type { AskType } from "./diagnose.ts";
+import type { Explanation } from "./explain.ts";
+import { UNCLEAN } from "./kmsg.ts";
 import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
 import { formatFlags, maskSecrets } from "./mount_options.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
-import { readTextIfAny, resolveNearest } from "./paths.ts";
-import type { MountSpec } from "./source.ts";
+import { resolveNearest } from "./paths.ts";
+import { describeMount, type MountSpec } from "./source.ts";
+import { explainUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
 
 /** The system calls of mounting; each gives 0 or errno. The one edge that tests may fake. */
@@ -105,43 +101,47 @@ export function mountSpec(mount: MountConfig, target: string, found: FoundSource
   };
 }
 
-async function gatherFacts(
+/**
+ * mount(2), explained where it fails.
+ *
+ * @returns what the kernel said against the file system, though it mounted it; mostly nothing.
+ */
+async function callMount(
   spec: MountSpec,
   found: FoundSource,
+  askType: AskType,
   world: World,
-  log: KernelLog | null,
-) {
-  const { files } = world;
-  return {
-    mounts: await readMounts(world).catch(() => []),
-    filesystems: blockFilesystems(await readTextIfAny("/proc/filesystems", files) ?? ""),
-    blkidType: found.blkidType,
-    sourceExists: await files.stat(spec.source).catch(() => null) !== null,
-    targetExists: await files.stat(spec.target).catch(() => null) !== null,
-    root: world.root,
-    kernelLines: kernelMessages(log?.read() ?? []),
-  };
-}
-
-/** mount(2), explained where it fails. */
-async function callMount(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
+): Promise<string | undefined> {
   const kernelLog = world.openKernelLog();
   try {
     const call = world.mounter.mount(spec);
     const errno = await announced(`mount(2) of ${describeMount(spec)}`, call, world);
-    if (errno === 0) return;
-    const facts = await gatherFacts(spec, found, world, kernelLog);
-    throw new MountError(spec, errno, explainMount(errno, spec, facts));
+    const records = kernelLog?.read() ?? [];
+    if (errno === 0 && !records.some((record) => UNCLEAN.test(record))) return undefined;
+    const { diagnose, findWarning } = await import("./diagnose.ts");
+    if (errno === 0) return await findWarning(spec, found, records, world);
+    throw new MountError(
+      spec,
+      errno,
+      await diagnose(errno, spec, found, records, askType, world),
+    );
   } finally {
     kernelLog?.close();
   }
 }
 
 /** Makes the flags of a mount that was there those that were asked for. */
-async function alignFlags(info: MountInfo, spec: MountSpec, found: FoundSource, world: World) {
+async function alignFlags(
+  info: MountInfo,
+  spec: MountSpec,
+  found: FoundSource,
+  askType: AskType,
+  world: World,
+): Promise<void> {
   const { actual, wanted } = compareFlags(info, spec);
   if (wanted === actual) return;
-  await callMount({ ...spec, flags: wanted | MS_REMOUNT | MS_BIND, data: "" }, found, world);
+  const remount = { ...spec, flags: wanted | MS_REMOUNT | MS_BIND, data: "" };
+  await callMount(remount, found, askType, world);
   world.log.info(
     `changed the options of the mount on "${spec.target}" from ${formatFlags(actual)} to ${
       formatFlags(wanted)
@@ -215,6 +215,7 @@ async function requireUnused(spec: MountSpec, found: FoundSource, world: World):
  *
  * @param target without symlinks; made where it is missing.
  * @param left what an earlier run said about the mount it made.
+ * @param askType is asked where a mount fails and nobody knows what is on the disk.
  * @throws {MountError} where mount(2) fails.
  * @throws {Failure} where something else is mounted there.
  */
@@ -224,6 +225,7 @@ export async function mountSource(
   found: FoundSource,
   left: LockRecord | undefined,
   world: World,
+  askType: AskType = () => Promise.resolve(undefined),
 ): Promise<Mounted> {
   const spec = mountSpec(mount, target, found);
   await makeTarget(target, world);
@@ -237,12 +239,13 @@ export async function mountSource(
     );
   }
   const before = await clearDead(target, left, world);
+  let warning: string | undefined;
   if (before !== undefined) {
     await refuseForeign(before, spec, found, world);
-    await alignFlags(before, spec, found, world);
+    await alignFlags(before, spec, found, askType, world);
   } else {
     await requireUnused(spec, found, world);
-    await callMount(spec, found, world);
+    warning = await callMount(spec, found, askType, world);
   }
   const opened = world.mounter.openDirectory(target);
   try {
@@ -272,6 +275,7 @@ export async function mountSource(
           (ours ? ", left by an earlier run" : "; it stays mounted at the end"),
       { source: spec.source, target, fstype: spec.fstype },
     );
+    if (warning !== undefined) world.log.warn(warning, { event: "disk-warning" });
     let synced = Promise.resolve(true);
     const sync = () =>
       synced = synced.then(async (clean) => await world.mounter.sync(opened.fd) && clean);

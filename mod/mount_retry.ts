@@ -9,8 +9,10 @@ import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
 import type { TargetLock } from "./lock.ts";
+import { askBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
 import type { Run } from "./run.ts";
+import { findBlkid } from "./server.ts";
 
 /** Pauses between attempts to mount grow from the first to the last. */
 const FIRST_PAUSE_MS = 1000;
@@ -34,6 +36,10 @@ export async function mountWhenThere(
 ): Promise<Mounted> {
   const { clock, log, progress } = world;
   const stopping = signals.stopping;
+  const askType = async (device: string) => {
+    const program = blkid === "" ? await findBlkid(config.blkid, world) : blkid;
+    return (await askBlkid({ program }, device, world, stopping))[0]?.tags["TYPE"];
+  };
   const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
   let pauseMs = FIRST_PAUSE_MS;
   let said = "";
@@ -54,7 +60,7 @@ export async function mountWhenThere(
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
-      const mounted = await mountSource(mount, target, found, lock.left, world);
+      const mounted = await mountSource(mount, target, found, lock.left, world, askType);
       for (const warning of found.warnings) log.warn(warning);
       if (mounted.ours) await lock.write({ mount: mounted.mark });
       return mounted;

@@ -150,3 +150,8 @@ export interface MountSpec {
   readonly flags: number;
   readonly data: string;
 }
+
+/** `"/dev/sda1" on "/perm/backup" as ext4`: what every message about a mount names. */
+export function describeMount({ source, target, fstype }: MountSpec): string {
+  return `"${source}" on "${target}" as ${fstype}`;
+}

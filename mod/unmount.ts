@@ -5,12 +5,11 @@
  */
 import { announced } from "./announce.ts";
 import { readMounts } from "./existing.ts";
-import { retriesUnmount } from "./errno_reasons.ts";
-import { explainUnmount } from "./explain.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
 import { placeOf } from "./mountinfo.ts";
+import { explainUnmount, retriesUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
 
 /** How long a busy mount is tried before it is detached. */

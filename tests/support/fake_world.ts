@@ -5,6 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+// Loaded by the program in the middle of a run: in no time, as time is here.
+import "../../mod/diagnose.ts";
 import { setImmediate } from "node:timers/promises";
 import type { ServerStatus } from "../../mod/exit.ts";
 import { ERRNO, MS_REMOUNT, type SignalName, SIGNALS } from "../../mod/linux.ts";

@@ -4,14 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { mergeSettings, parseConfig } from "../../mod/config.ts";
-import { retriesUnmount } from "../../mod/errno_reasons.ts";
 import { type Ending, EXIT, exitCode, type FailureKind } from "../../mod/exit.ts";
-import { explainMount, explainUnmount, type MountFacts } from "../../mod/explain.ts";
+import { explainMount, type MountFacts } from "../../mod/explain.ts";
 import { type ERRNO, errnoName } from "../../mod/linux.ts";
 import { run } from "../../mod/run.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { Signals } from "../../mod/signals.ts";
 import type { MountSpec } from "../../mod/source.ts";
+import { explainUnmount, retriesUnmount } from "../../mod/unmount_reasons.ts";
 import { FakeWorld, TARGET } from "../support/fake_world.ts";
 import { prove } from "../support/soak.ts";
 import { fixture } from "./fixture.ts";

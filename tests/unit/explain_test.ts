@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import {
-  blockFilesystems,
-  describeMount,
-  explainMount,
-  explainUnmount,
-  type MountFacts,
-} from "../../mod/explain.ts";
+import { blockFilesystems, explainMount, type MountFacts } from "../../mod/explain.ts";
 import type { FailureKind } from "../../mod/exit.ts";
 import { ERRNO, errnoName } from "../../mod/linux.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
-import type { MountSpec } from "../../mod/source.ts";
+import { describeMount, type MountSpec } from "../../mod/source.ts";
+import { explainUnmount } from "../../mod/unmount_reasons.ts";
 
 const SPEC: MountSpec = {
   source: "/dev/sda1",

@@ -176,7 +176,7 @@ const TARGETS: readonly Target[] = [
     check: (text: string) => {
       const record = tolerate(SyntaxError, () => parseKernelRecord(text));
       if (record !== undefined) assert.ok(record.level >= 0 && record.level <= 7);
-      const messages = kernelMessages(text.split("\n"), 5);
+      const messages = kernelMessages(text.split("\n"));
       assert.ok(messages.length <= 5 && !messages.includes(""));
     },
   },

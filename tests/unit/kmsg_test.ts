@@ -89,6 +89,6 @@ Deno.test("kernelMessages() gives the kernel's own words, oldest first, each onc
     [[record(6, "__proto__"), record(6, "constructor")], undefined, ["__proto__", "constructor"]],
   ];
   for (const [input, limit, expected] of cases) {
-    assert.deepEqual(kernelMessages(input, limit), expected);
+    assert.deepEqual(kernelMessages(input, limit === undefined ? {} : { limit }), expected);
   }
 });

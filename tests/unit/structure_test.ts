@@ -10,7 +10,6 @@ const PURE = [
   "btrfs",
   "config",
   "environment",
-  "errno_reasons",
   "exit",
   "explain",
   "findings",
@@ -31,6 +30,7 @@ const PURE = [
   "server_args",
   "signals",
   "source",
+  "unmount_reasons",
 ];
 
 const TOP_LEVEL = [

@@ -1,0 +1,76 @@
+/**
+ * Finding out why a mount(2) failed, or what the kernel has against a file system that it mounted.
+ * Loaded where there is something to find out.
+ *
+ * @module
+ */
+import { readMounts } from "./existing.ts";
+import {
+  blockFilesystems,
+  explainMount,
+  type Explanation,
+  parseRights,
+  warnOfMount,
+} from "./explain.ts";
+import { kernelMessages } from "./kmsg.ts";
+import { ERRNO } from "./linux.ts";
+import type { FoundSource } from "./look.ts";
+import { readTextIfAny } from "./paths.ts";
+import type { MountSpec } from "./source.ts";
+import type { World } from "./world.ts";
+
+/** Asks blkid what is on a device. */
+export type AskType = (device: string) => Promise<string | undefined>;
+
+/** The kernel's names of disks and their partitions, and of what lies under a RAID or an unlocked disk. */
+async function kernelNames({ majorMinors }: FoundSource, { files }: World): Promise<string[]> {
+  const names = await Promise.all(majorMinors.map(async (number) => {
+    const device = `/sys/dev/block/${number}`;
+    const [, path = ""] = (await files.readLink(device).catch(() => "")).split("/block/");
+    const below = await files.list(`${device}/slaves`).catch((): string[] => []);
+    return [...path.split("/"), ...below];
+  }));
+  return names.flat().filter((name) => name !== "");
+}
+
+/** The failed mount(2) of a source, explained with all that can be learned of it by now. */
+export async function diagnose(
+  errno: number,
+  spec: MountSpec,
+  found: FoundSource,
+  records: readonly string[],
+  askType: AskType,
+  world: World,
+): Promise<Explanation> {
+  const { files, root } = world;
+  const isThere = (path: string) =>
+    files.stat(path).then((facts) => facts !== null).catch(() => false);
+  const text = async (path: string) => await readTextIfAny(path, files).catch(() => "") ?? "";
+  const isDisk = found.majorMinors.length > 0;
+  const asks = isDisk && (errno === ERRNO.EINVAL || errno === ERRNO.ENODEV);
+  const ask = () => asks ? askType(found.source).catch(() => undefined) : undefined;
+  const about = { names: await kernelNames(found, world), fstype: spec.fstype };
+  return explainMount(errno, spec, {
+    mounts: await readMounts(world).catch(() => []),
+    filesystems: blockFilesystems(await text("/proc/filesystems")),
+    blkidType: found.blkidType ?? await ask(),
+    majorMinors: found.majorMinors,
+    sourceExists: await isThere(spec.source),
+    targetExists: await isThere(spec.target),
+    root,
+    rights: parseRights(await text("/proc/self/status"), await text("/proc/self/uid_map")),
+    kernelLines: kernelMessages(records, { about }),
+  });
+}
+
+/** What the kernel said against a file system that it mounted; `undefined` where that is nothing known. */
+export async function findWarning(
+  spec: MountSpec,
+  found: FoundSource,
+  records: readonly string[],
+  world: World,
+): Promise<string | undefined> {
+  const about = { names: await kernelNames(found, world), fstype: spec.fstype };
+  // All of them: to the kernel it is a remark among many.
+  return warnOfMount(spec, kernelMessages(records, { about, limit: Infinity }));
+}
