@@ -7,8 +7,7 @@
 import { SAY_EVERY_MS } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { Failure } from "./exit.ts";
-import { type Blkid, type FoundSource, lookOnce, readDiskSequences } from "./look.ts";
-import { readTextIfAny } from "./paths.ts";
+import { type Blkid, type DiskList, type FoundSource, listDisks, lookOnce } from "./look.ts";
 import type { SourceSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
@@ -24,15 +23,20 @@ const SETTLE_ROUNDS = 50;
 /** How long a degraded btrfs waits for its other members. */
 const DEGRADED_WAIT_MS = 60_000;
 
-/** What tells that something about the disks has changed, without touching one. */
-async function fingerprint(spec: SourceSpec, world: World): Promise<string> {
-  const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
+/** A glance at the disks that touches none. */
+interface Glance {
+  readonly disks: DiskList;
+  /** Another one tells that something has changed. */
+  readonly fingerprint: string;
+}
+
+async function glance(spec: SourceSpec, world: World): Promise<Glance> {
+  const disks = await listDisks(world);
   // Two disks of one size that are exchanged quickly leave the list as it was.
-  const sequences = [...await readDiskSequences(partitions, world)].join(" ");
-  const seen = `${partitions}\n${sequences}`;
-  if (spec.kind !== "path") return seen;
+  const seen = `${disks.partitions}\n${[...disks.sequences].join(" ")}`;
+  if (spec.kind !== "path") return { disks, fingerprint: seen };
   const facts = await world.files.stat(spec.path).catch(() => null);
-  return `${seen}\n${facts?.kind} ${facts?.rdev}`;
+  return { disks, fingerprint: `${seen}\n${facts?.kind} ${facts?.rdev}` };
 }
 
 /**
@@ -56,8 +60,8 @@ export async function waitForSource(
   let softSinceMs: number | undefined;
   let said = "";
   let saidMs = startMs;
-  let seen = await fingerprint(mount.source, world);
-  let result = await lookOnce(mount, blkid, world, signal);
+  let seen = await glance(mount.source, world);
+  let result = await lookOnce(mount, blkid, world, signal, seen.disks);
   let lookedMs = clock.now();
   let againMs = FIRST_AGAIN_MS;
   signal.throwIfAborted();
@@ -87,30 +91,30 @@ export async function waitForSource(
     }
 
     const event = await events.it.next(Math.max(0, Math.min(LOOK_MS, deadlineMs - nowMs)), signal);
-    let current = await fingerprint(mount.source, world);
+    let current = await glance(mount.source, world);
     // A file system made on a disk that was there changes no list; that somebody wrote to the disk tells.
-    const written = (event?.written ?? []).some((path) => isListed(path, current));
+    const written = anyListed(event?.written ?? [], current.disks);
     const again = result.failed === true && clock.now() - lookedMs >= againMs;
-    if (current === seen && !written && !again) continue;
+    if (current.fingerprint === seen.fingerprint && !written && !again) continue;
     againMs = again ? Math.min(againMs * 2, LAST_AGAIN_MS) : FIRST_AGAIN_MS;
     for (let round = 0; round < SETTLE_ROUNDS && !signal.aborted; round++) {
       await clock.sleep(SETTLE_MS, signal);
-      const later = await fingerprint(mount.source, world);
-      if (later === current) break;
+      const later = await glance(mount.source, world);
+      if (later.fingerprint === current.fingerprint) break;
       current = later;
     }
     seen = current;
     // What came while the list settled is seen; it is no reason for one more look.
     await events.it.next(0, signal);
-    result = await lookOnce(mount, blkid, world, signal);
+    result = await lookOnce(mount, blkid, world, signal, seen.disks);
     lookedMs = clock.now();
   }
 }
 
-/** Whether a device node is one of the block devices of `/proc/partitions`. */
-function isListed(path: string, partitions: string): boolean {
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  return partitions.split(/\s+/).includes(name);
+/** Whether one of these device nodes is a block device of the list. */
+function anyListed(paths: readonly string[], { partitions }: DiskList): boolean {
+  const names = new Set(partitions.split(/\s+/));
+  return paths.some((path) => names.has(path.slice(path.lastIndexOf("/") + 1)));
 }
 
 function seconds(ms: number): string {

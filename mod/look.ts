@@ -61,17 +61,21 @@ export async function isGone(number: string, { files }: World): Promise<boolean>
     await files.stat("/sys/dev/block") !== null;
 }
 
-/** {@linkcode readDiskSequence} of every device in the text of `/proc/partitions`. */
-export async function readDiskSequences(
-  partitions: string,
-  world: World,
-): Promise<Map<string, string>> {
+/** The block devices of a moment, as the kernel lists them: no disk is touched for it. */
+export interface DiskList {
+  /** The text of `/proc/partitions`; "" where there is none. */
+  readonly partitions: string;
+  /** Device number -> {@linkcode readDiskSequence}. */
+  readonly sequences: ReadonlyMap<string, string>;
+}
+
+export async function listDisks(world: World): Promise<DiskList> {
+  const partitions = await readTextIfAny("/proc/partitions", world.files) ?? "";
   const numbers = [...partitions.matchAll(/^ *(\d+) +(\d+) /gm)].map(([, a, b]) => `${a}:${b}`);
-  return new Map(
-    await Promise.all(
-      numbers.map(async (number) => [number, await readDiskSequence(number, world)] as const),
-    ),
+  const sequences = await Promise.all(
+    numbers.map(async (number) => [number, await readDiskSequence(number, world)] as const),
   );
+  return { partitions, sequences: new Map(sequences) };
 }
 
 /** What a look found. */
@@ -382,17 +386,19 @@ function described(kind: FileFacts["kind"]): string {
   return kind === "other" ? "a special file" : `a ${kind}`;
 }
 
-/** One look, with what tells a disk from another one that takes its number before it is mounted. */
+/**
+ * One look, with what tells a disk from another one that takes its number before it is mounted.
+ *
+ * @param disks as they were listed just before, where that has been done.
+ */
 export async function lookOnce(
   mount: MountConfig,
   blkid: Blkid,
   world: World,
   signal: AbortSignal,
+  disks?: DiskList,
 ): Promise<Look> {
-  const partitions = blkid.program === ""
-    ? ""
-    : await readTextIfAny("/proc/partitions", world.files) ?? "";
-  const before = await readDiskSequences(partitions, world);
+  const { sequences: before } = disks ?? await listDisks(world);
   const result = await look(mount, blkid, world, signal);
   const withSequences = (found: FoundSource): FoundSource => {
     const known = found.majorMinors.filter((number) => before.has(number));
