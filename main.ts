@@ -23,14 +23,16 @@ import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
-import { Progress } from "./mod/progress.ts";
+import { stderrOutlet } from "./mod/outlet.ts";
+import { Progress, stateFacts } from "./mod/progress.ts";
 import { run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
+import { findSecrets } from "./mod/secrets.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
 import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
 import type { World } from "./mod/world.ts";
 
-const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock);
+const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock, stderrOutlet());
 
 /**
  * Takes every signal of the table. A SIGHUP that was ignored at start, as by nohup(1), stays ignored, and
@@ -63,6 +65,10 @@ function makeWorld(
   self: SelfCommand,
   libc: Libc,
 ): World {
+  const progress = new Progress(Date.now, log.shown);
+  const tellLog = () => log.note(stateFacts(progress.state));
+  tellLog();
+  progress.listen(tellLog);
   return {
     platform,
     root: Deno.uid() === 0,
@@ -71,7 +77,7 @@ function makeWorld(
     path: Deno.env.get("PATH") ?? "",
     socketActivated: Deno.env.get("LISTEN_PID") === String(Deno.pid),
     log,
-    progress: new Progress(Date.now),
+    progress,
     ...edges,
     launcher: libcLauncher(libc, edges.programs, self),
     mounter: libcMounter(libc),
@@ -130,10 +136,19 @@ function resetEnvironment(environment: Readonly<Record<string, string>>): void {
   if (change.path !== undefined) Deno.env.set("PATH", change.path);
 }
 
+/** From now on no line and no state shows what is secret in these. */
+function hideSecretsOf(variables: Readonly<Record<string, string>>, args: readonly string[]) {
+  const values = Object.entries(variables).flatMap(([name, value]) =>
+    name.startsWith("MNT_") ? [value] : []
+  );
+  log.hide(findSecrets([...values, ...args]));
+}
+
 async function main(signals: Signals, platform: Platform, libc: Libc): Promise<number> {
   const environment = Deno.env.toObject();
   // Before anything can fail; a value that it does not take is reported below, as text.
   if (environment["MNT_LOG"] === "json") log.setFormat("json");
+  hideSecretsOf(environment, Deno.args);
   const command = parseVerb(Deno.args);
   resetEnvironment(environment);
   const checkWorld = () => makeWorld(platform, "", selfCommand(environment), libc);
@@ -158,6 +173,7 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   }
 
   const args = [...fromFiles?.args ?? [], ...Deno.args];
+  if (fromFiles !== undefined) hideSecretsOf(fromFiles.variables, args);
   const directory = Deno.cwd();
   const settings = mergeSettings(environment, fromFiles);
   if (wantsCheck(settings)) return await answerLogged();
@@ -185,23 +201,35 @@ async function tellServiceManager(
   try {
     tellManager(openNotifySocket(libc, name), environment, stopMs, signals.stopping, world);
   } catch (error) {
-    world.log.warn(`Cannot use NOTIFY_SOCKET="${name}": ${messageOf(error)}; unset it`);
+    world.log.warn(`Cannot use NOTIFY_SOCKET="${name}": ${messageOf(error)}; unset it`, {
+      event: "config-warning",
+    });
   }
 }
 
 /** What went wrong, said in the way it deserves: a user's mistake in a line, a defect with its stack. */
 function explain(error: unknown, platform: Platform): number {
   if (error instanceof ConfigError) {
-    for (const problem of error.problems) log.error(problem);
-    return EXIT.configuration[platform];
+    const exit_code = EXIT.configuration[platform];
+    const facts = { event: "failed", kind: "configuration", exit_code } as const;
+    for (const problem of error.problems) log.error(problem, facts);
+    return exit_code;
   }
   if (error instanceof Failure) {
-    log.error(error.message);
-    return EXIT[error.kind][platform];
+    const { kind, message } = error;
+    const exit_code = EXIT[kind][platform];
+    log.error(message, { event: "failed", kind, exit_code });
+    return exit_code;
   }
-  const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-  log.error(`this is a defect of restic-rest-server, please report it: ${stack}`);
-  return EXIT.defect[platform];
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  const [what, ...stack] = text.split("\n");
+  const exit_code = EXIT.defect[platform];
+  log.error(`this is a defect of restic-rest-server, please report it: ${what}`, {
+    event: "defect",
+    exit_code,
+    ...(stack.length === 0 ? {} : { stack: stack.join("\n") }),
+  });
+  return exit_code;
 }
 
 async function findPlatform(): Promise<Platform> {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { SAY_EVERY_MS } from "./announce.ts";
+import { REMIND_AFTER_MS, Reminder } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { Failure } from "./exit.ts";
 import { type Blkid, type DiskList, type FoundSource, listDisks, lookOnce } from "./look.ts";
@@ -58,8 +58,7 @@ export async function waitForSource(
   const { clock, log, progress } = world;
   const startMs = clock.now();
   let softSinceMs: number | undefined;
-  let said = "";
-  let saidMs = startMs;
+  const reminder = new Reminder(clock);
   let seen = await glance(mount.source, world);
   let result = await lookOnce(mount, blkid, world, signal, seen.disks);
   let lookedMs = clock.now();
@@ -83,11 +82,14 @@ export async function waitForSource(
       );
     }
     progress.enter("waiting", `waiting for ${mount.source.text}: ${result.why}`);
-    if (result.why !== said || nowMs - saidMs >= SAY_EVERY_MS) {
-      const since = nowMs - startMs >= SAY_EVERY_MS ? ` for ${seconds(nowMs - startMs)}` : "";
-      log.info(`waiting for ${mount.source.text}${since}: ${result.why}`);
-      said = result.why;
-      saidMs = nowMs;
+    if (reminder.isDue(result.why)) {
+      const waitedMs = nowMs - startMs;
+      const since = waitedMs >= REMIND_AFTER_MS ? ` for ${seconds(waitedMs)}` : "";
+      log.info(`waiting for ${mount.source.text}${since}: ${result.why}`, {
+        event: "waiting",
+        why: result.why,
+        seconds: Math.round(waitedMs / 1000),
+      });
     }
 
     const event = await events.it.next(Math.max(0, Math.min(LOOK_MS, deadlineMs - nowMs)), signal);

@@ -124,7 +124,8 @@ export async function lockTarget(
         await files.writeText(path, `${JSON.stringify({ target, wrapper, ...record })}\n`);
       } catch (error) {
         // The lock itself holds; only who comes after a kill knows less.
-        world.log.warn(`Cannot write "${path}": ${messageOf(error)}`);
+        const why = messageOf(error);
+        world.log.warn(`Cannot write "${path}": ${why}`, { event: "file-failed", path, why });
       }
     };
     await write(left?.mount === undefined ? {} : { mount: left.mount });

@@ -6,58 +6,24 @@
  * @module
  */
 
+import { calm } from "./calm.ts";
+import {
+  type Facts,
+  formatJson,
+  formatText,
+  type Level,
+  type Line,
+  type LineFacts,
+  type Outlet,
+} from "./log_form.ts";
+import { hideSecrets } from "./secrets.ts";
 import type { Clock } from "./world.ts";
-
-export type Level = "info" | "warning" | "error";
-
-/** Facts of a line for programs; shown by the json form alone. */
-export type Facts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** Where steps say what happens. */
 export interface Log {
-  info(message: string, facts?: Facts): void;
-  warn(message: string, facts?: Facts): void;
-  error(message: string, facts?: Facts): void;
-}
-
-interface Line {
-  readonly level: Level;
-  readonly message: string;
-  readonly facts: Facts;
-  /** Milliseconds since 1970; before NTP has set the clock, since some other day. */
-  readonly timeMs: number;
-  /** Seconds since boot, right at any time. */
-  readonly uptimeSeconds: number;
-}
-
-/** Characters that would break a line or colour a terminal. */
-// deno-lint-ignore no-control-regex -- they are what is meant
-const CONTROL = /[\x00-\x1f\x7f\x80-\x9f]/g;
-
-const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-/** One line for people: `2026-11-23T16:20:01Z +12s restic-rest-server: warning: ...`. */
-export function formatText(line: Line): string {
-  const time = new Date(line.timeMs).toISOString().replace(/\.\d+Z$/, "Z");
-  const level = line.level === "info" ? "" : `${line.level}: `;
-  // One event is one line, whatever a path or a label holds.
-  const message = line.message.replace(
-    CONTROL,
-    (character) =>
-      NAMED[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
-  return `${time} +${line.uptimeSeconds}s restic-rest-server: ${level}${message}`;
-}
-
-/** One JSON object a line: `time`, `uptime_seconds`, `level`, `message` and the line's own facts. */
-export function formatJson(line: Line): string {
-  return JSON.stringify({
-    ...line.facts,
-    time: new Date(line.timeMs).toISOString(),
-    uptime_seconds: line.uptimeSeconds,
-    level: line.level,
-    message: line.message,
-  });
+  info(message: string, facts: LineFacts): void;
+  warn(message: string, facts: LineFacts): void;
+  error(message: string, facts: LineFacts): void;
 }
 
 /** Lines that wait for a reader that does not read; beyond this the oldest are dropped and counted. */
@@ -130,6 +96,12 @@ type Logger = Record<Level, (message: string, properties: Record<string, unknown
 export interface FlushableLog extends Log {
   /** Changes the form of all lines that are still to come. */
   setFormat(format: "text" | "json"): void;
+  /** Hides these wherever they turn up, from {@linkcode findSecrets}. */
+  hide(secrets: readonly string[]): void;
+  /** A text without what is hidden. */
+  shown(text: string): string;
+  /** Facts that each line carries from now on, beside its own. */
+  note(facts: Facts): void;
   /** Waits until all lines are written, at most `limitMs`. */
   flush(limitMs: number): Promise<void>;
 }
@@ -142,33 +114,51 @@ const START_MS = 1000;
  *
  * @param write writes some of the bytes and says how many, as `Deno.stderr.write` does.
  * @param clock for the length of the start and the limit of `flush`.
+ * @param outlet what reads it.
  */
 export function createLog(
   write: (bytes: Uint8Array) => Promise<number>,
   clock: Clock,
+  outlet: Outlet = "plain",
 ): FlushableLog {
-  const lineOf = (level: Level, message: string, facts: Facts): Line => ({
-    level,
-    message,
-    facts,
-    timeMs: Date.now(),
-    uptimeSeconds: Deno.osUptime(),
-  });
-  const writer = new LineWriter(
-    write,
-    (dropped) => format(lineOf("warning", `${dropped} lines were dropped here`, {})),
-    clock,
-  );
   let format = formatText;
+  let secrets: readonly string[] = [];
+  let common: Facts = {};
   const startMs = clock.now();
   let loading = false;
   let logger: Logger | undefined;
+
+  const shown = (text: string) => hideSecrets(text, secrets);
+
+  function lineOf(level: Level, message: string, facts: LineFacts): Line {
+    const all = Object.entries({ ...common, ...facts }).map(([name, value]) => {
+      if (name === "event") return [name, value];
+      if (typeof value === "string") return [name, shown(value)];
+      return [name, Array.isArray(value) ? value.map(shown) : value];
+    });
+    return {
+      level,
+      message: shown(message),
+      facts: Object.fromEntries(all),
+      timeMs: Date.now(),
+      uptimeSeconds: Deno.osUptime(),
+    };
+  }
+
+  const writer = new LineWriter(
+    write,
+    (count) => {
+      const facts = { event: "lines-dropped", count } as const;
+      return format(lineOf("warning", `${count} lines were dropped here`, facts), outlet);
+    },
+    clock,
+  );
 
   async function load(): Promise<void> {
     const { configureSync, getLogger } = await import("@logtape/logtape");
     configureSync({
       reset: true,
-      sinks: { stderr: (record) => writer.put(format(record.properties["line"] as Line)) },
+      sinks: { stderr: (record) => writer.put(format(record.properties["line"] as Line, outlet)) },
       loggers: [
         { category: "restic-rest-server", sinks: ["stderr"], lowestLevel: "info" },
         { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
@@ -177,9 +167,9 @@ export function createLog(
     logger = getLogger("restic-rest-server") as unknown as Logger;
   }
 
-  function say(level: Level, message: string, facts: Facts): void {
+  function say(level: Level, message: string, facts: LineFacts): void {
     const line = lineOf(level, message, facts);
-    if (logger === undefined) writer.put(format(line));
+    if (logger === undefined) writer.put(format(line, outlet));
     else logger[level]("{line}", { line });
     if (loading || clock.now() - startMs < START_MS) return;
     loading = true;
@@ -187,13 +177,26 @@ export function createLog(
     load().catch(() => {});
   }
 
+  const said = calm({
+    info: (message, facts) => say("info", message, facts),
+    warn: (message, facts) => say("warning", message, facts),
+    error: (message, facts) => say("error", message, facts),
+  }, clock);
   return {
-    info: (message, facts = {}) => say("info", message, facts),
-    warn: (message, facts = {}) => say("warning", message, facts),
-    error: (message, facts = {}) => say("error", message, facts),
+    ...said,
     setFormat: (form) => {
       format = form === "json" ? formatJson : formatText;
     },
-    flush: (limitMs) => Promise.race([writer.idle(), clock.sleep(limitMs)]),
+    hide: (known) => {
+      secrets = [...secrets, ...known].toSorted((a, b) => b.length - a.length);
+    },
+    shown,
+    note: (facts) => {
+      common = { ...common, ...facts };
+    },
+    flush: (limitMs) => {
+      said.release();
+      return Promise.race([writer.idle(), clock.sleep(limitMs)]);
+    },
   };
 }

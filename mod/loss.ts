@@ -3,40 +3,53 @@
  *
  * @module
  */
-import { ANNOUNCE_EVERY_MS, SAY_EVERY_MS, speaking } from "./announce.ts";
+import { HANGS_AFTER_MS, speaking } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { messageOf } from "./exit.ts";
 import { kernelMessages } from "./kmsg.ts";
+import type { FoundSource } from "./look.ts";
 import type { Mounted } from "./mount.ts";
 import { type Findings, probe } from "./probe.ts";
 import type { World } from "./world.ts";
 
+/** A disk that is gone. */
+export interface Loss {
+  /** One line: which disk, why, and the kernel's own words. */
+  readonly text: string;
+  readonly why: string;
+  readonly kernel: readonly string[];
+}
+
 /** Waits for a probe, and says that it hangs; `null` once `ended` is aborted, for nothing else can end that. */
 async function patiently<T>(
   call: Promise<T>,
-  source: string,
+  { source, otherMembers }: FoundSource,
   world: World,
   ended: AbortSignal,
 ): Promise<T | null> {
   const { clock, log } = world;
   const startMs = clock.now();
+  const devices = [source, ...otherMembers];
   const say = (seconds: number) =>
     log.warn(
       `"${source}" has not answered for ${seconds} s: it hangs; see its cable and the kernel log`,
+      { event: "disk-hangs", seconds, devices },
     );
-  const result = await speaking(call, [ANNOUNCE_EVERY_MS, SAY_EVERY_MS], say, world, ended);
+  const result = await speaking(call, HANGS_AFTER_MS, say, world, ended);
   const tookMs = clock.now() - startMs;
-  if (!ended.aborted && tookMs >= ANNOUNCE_EVERY_MS) {
-    log.info(`"${source}" answers again after ${Math.round(tookMs / 1000)} s`);
+  if (!ended.aborted && tookMs >= HANGS_AFTER_MS) {
+    const seconds = Math.round(tookMs / 1000);
+    const facts = { event: "disk-answers", seconds, devices } as const;
+    log.info(`"${source}" answers again after ${seconds} s`, facts);
   }
   return result;
 }
 
 /**
- * Looks at the disk each `everyMs`, one look at a time, and says each trouble once.
+ * Looks at the disk each `everyMs`, one look at a time, and says each trouble when it comes.
  *
  * @param ended ends the watch.
- * @returns why the disk is lost, with the kernel's own lines; `null` when the watch was ended.
+ * @returns the loss of the disk; `null` when the watch was ended.
  */
 export async function watchDisk(
   mount: MountConfig,
@@ -44,14 +57,16 @@ export async function watchDisk(
   everyMs: number,
   world: World,
   ended: AbortSignal,
-): Promise<string | null> {
+): Promise<Loss | null> {
   const { clock, log } = world;
-  const { source } = mounted.found;
+  const { found } = mounted;
+  const { source } = found;
   const kernelLog = world.openKernelLog();
-  const said = new Set<string>();
-  const withKernel = (text: string) => {
-    const lines = kernelMessages(kernelLog?.read() ?? []);
-    return lines.length === 0 ? text : `${text}; kernel: ${lines.join(" | ")}`;
+  let before: readonly string[] = [];
+  const withKernel = (text: string, why: string): Loss => {
+    const kernel = kernelMessages(kernelLog?.read() ?? []);
+    const words = kernel.length === 0 ? "" : `; kernel: ${kernel.join(" | ")}`;
+    return { text: text + words, why, kernel };
   };
   try {
     for (;;) {
@@ -59,13 +74,15 @@ export async function watchDisk(
       if (ended.aborted) return null;
       const look = probe(mount, mounted, world).catch((error): Findings => // No descriptor left, /proc not readable: that says nothing about the disk.
       ({ lost: null, troubles: [`Cannot look at "${source}": ${messageOf(error)}`] }));
-      const findings = await patiently(look, source, world, ended);
+      const findings = await patiently(look, found, world, ended);
       if (findings === null) return null;
-      if (findings.lost !== null) return withKernel(`"${source}" is lost: ${findings.lost}`);
-      for (const trouble of findings.troubles) {
-        if (!said.has(trouble)) log.error(withKernel(trouble));
-        said.add(trouble);
+      const { lost, troubles } = findings;
+      if (lost !== null) return withKernel(`"${source}" is lost: ${lost}`, lost);
+      for (const trouble of troubles.filter((trouble) => !before.includes(trouble))) {
+        const { text, why, kernel } = withKernel(trouble, trouble);
+        log.error(text, { event: "disk-trouble", why, kernel });
       }
+      before = troubles;
     }
   } finally {
     kernelLog?.close();

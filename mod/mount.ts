@@ -14,6 +14,7 @@ import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
 import { formatFlags, maskSecrets } from "./mount_options.ts";
+import { hideSecrets } from "./secrets.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
 import { resolveNearest } from "./paths.ts";
 import { describeMount, type MountSpec } from "./source.ts";
@@ -146,12 +147,14 @@ async function alignFlags(
     `changed the options of the mount on "${spec.target}" from ${formatFlags(actual)} to ${
       formatFlags(wanted)
     }`,
+    { event: "mount-changed", options: formatFlags(wanted) },
   );
 }
 
 function markMount(info: MountInfo, uniqueId: string): MountMark {
-  const { mountId, majorMinor, fsType, mountSource } = info;
-  return { mountId, majorMinor, fsType, mountSource, uniqueId };
+  const { mountId, majorMinor, fsType } = info;
+  // It goes into the lock file: there no password of a share may stand.
+  return { mountId, majorMinor, fsType, mountSource: hideSecrets(info.mountSource), uniqueId };
 }
 
 function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
@@ -180,6 +183,7 @@ async function clearDead(
     errno === 0
       ? `detached the mount of "${there.mountSource}" on "${target}" that an earlier run left: ${dead}`
       : explainUnmount(errno, target, []),
+    errno === 0 ? { event: "detached" } : { event: "unmount-failed", errno: errnoName(errno) },
   );
   return mountAt(await readMounts(world), target);
 }
@@ -267,13 +271,20 @@ export async function mountSource(
     }
     const mark = markMount(info, world.mounter.uniqueMountId(opened.fd));
     const ours = before === undefined || isSameMount(mark, left?.mount);
+    const options = formatFlags(spec.flags) +
+      (spec.data === "" ? "" : `,${maskSecrets(spec.data)}`);
     world.log.info(
       before === undefined
-        ? `mounted ${describeMount(spec)} with ${formatFlags(spec.flags)}` +
-          (spec.data === "" ? "" : `,${maskSecrets(spec.data)}`)
+        ? `mounted ${describeMount(spec)} with ${options}`
         : `took over the mount of ${describeMount(spec)} that was there` +
           (ours ? ", left by an earlier run" : "; it stays mounted at the end"),
-      { source: spec.source, target, fstype: spec.fstype },
+      {
+        event: "mounted",
+        devices: [found.source, ...found.otherMembers],
+        fstype: spec.fstype,
+        options,
+        ours,
+      },
     );
     if (warning !== undefined) world.log.warn(warning, { event: "disk-warning" });
     let synced = Promise.resolve(true);
@@ -313,6 +324,7 @@ async function undoMount(spec: MountSpec, found: FoundSource, world: World): Pro
         ? "it is hidden"
         : `"${top.mountSource}" (${top.fsType}) was mounted over it`
     }; unmount "${spec.source}" by hand`,
+    { event: "unmount-failed" },
   );
 }
 

@@ -4,10 +4,11 @@
  * @module
  */
 import type { Ahead } from "./ahead.ts";
-import { SAY_EVERY_MS } from "./announce.ts";
+import { Reminder } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
+import { errnoName } from "./linux.ts";
 import type { TargetLock } from "./lock.ts";
 import { askBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
@@ -19,8 +20,8 @@ const FIRST_PAUSE_MS = 1000;
 const LAST_PAUSE_MS = 30_000;
 
 /**
- * Mounts the disk as soon as it is there; a mount that fails is tried again with growing pauses, each
- * distinct failure said once, and once a minute.
+ * Mounts the disk as soon as it is there; a mount that fails is tried again with growing pauses, each new
+ * failure said at once, and again as a {@linkcode Reminder} has it.
  *
  * @param ahead is begun while the disk is mounted, and ended for a wait.
  * @throws {Failure} "no device" or "mount" when `MNT_WAIT` is over, other kinds for what no time cures.
@@ -42,8 +43,7 @@ export async function mountWhenThere(
   };
   const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
   let pauseMs = FIRST_PAUSE_MS;
-  let said = "";
-  let saidMs = 0;
+  const reminder = new Reminder(clock);
   for (;;) {
     const onWait = () => ahead.dismiss();
     const found = await waitForSource(
@@ -61,7 +61,7 @@ export async function mountWhenThere(
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
       const mounted = await mountSource(mount, target, found, lock.left, world, askType);
-      for (const warning of found.warnings) log.warn(warning);
+      for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
       if (mounted.ours) await lock.write({ mount: mounted.mark });
       return mounted;
     } catch (error) {
@@ -73,10 +73,11 @@ export async function mountWhenThere(
       if (remainingMs <= 0) {
         throw new Failure("mount", `${text}; gave up (MNT_WAIT)`, { cause: error });
       }
-      if (text !== said || clock.now() - saidMs >= SAY_EVERY_MS) {
-        log.warn(`${text}; trying again`);
-        said = text;
-        saidMs = clock.now();
+      // The kernel's own lines can be others each time: that is no new failure.
+      if (reminder.isDue(`${error.errno} of ${source}`)) {
+        const errno = errnoName(error.errno);
+        const facts = { event: "mount-failed", errno, kind, devices, fstype } as const;
+        log.warn(`${text}; trying again`, facts);
       }
       await ahead.dismiss();
       await clock.sleep(Math.min(pauseMs, remainingMs), stopping);

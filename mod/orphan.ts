@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SAY_EVERY_MS } from "./announce.ts";
+import { nextReminderMs, REMIND_AFTER_MS } from "./announce.ts";
 import { Failure } from "./exit.ts";
 import { errnoName } from "./linux.ts";
 import type { LockRecord } from "./lock.ts";
@@ -22,7 +22,7 @@ export class Orphan {
   readonly #startMs: number;
   /** The process that got its SIGKILL, and when. */
   #killed: { readonly pid: number; readonly atMs: number } | undefined;
-  #saidMs = 0;
+  #nextSayMs = REMIND_AFTER_MS;
 
   /**
    * @param path the lock file.
@@ -94,6 +94,7 @@ export class Orphan {
     }
     log.warn(
       `ended the rest-server of an earlier run, process ${pid}: its wrapper died without it`,
+      { event: "orphan-ended", pid },
     );
     this.#killed = { pid, atMs: clock.now() };
   }
@@ -118,13 +119,13 @@ export class Orphan {
 
   #sayHanging({ pid, atMs }: { readonly pid: number; readonly atMs: number }): void {
     const waitedMs = this.world.clock.now() - atMs;
-    if (waitedMs - this.#saidMs < SAY_EVERY_MS) return;
-    this.#saidMs = waitedMs;
+    if (waitedMs < this.#nextSayMs) return;
+    this.#nextSayMs = nextReminderMs(waitedMs, REMIND_AFTER_MS);
+    const seconds = Math.round(waitedMs / 1000);
     this.world.log.warn(
-      `the rest-server of an earlier run, process ${pid}, has not ended ${
-        Math.round(waitedMs / 1000)
-      } s after ` +
+      `the rest-server of an earlier run, process ${pid}, has not ended ${seconds} s after ` +
         "SIGKILL: it hangs in the kernel, as on a disk that does not answer; waiting for it",
+      { event: "server-hangs", seconds, pid },
     );
   }
 }

@@ -52,7 +52,8 @@ async function checkUnixSocket(path: string, world: World) {
       { cause: error },
     );
   }
-  world.log.info(`removed the dead socket "${path}" that an earlier rest-server left`);
+  const text = `removed the dead socket "${path}" that an earlier rest-server left`;
+  world.log.info(text, { event: "socket-removed", path });
 }
 
 /** Removes the socket of a rest-server that has ended: its sandbox lets it make one, but remove nothing there. */
@@ -61,9 +62,11 @@ export async function removeSocket(listen: Listen, directory: string, world: Wor
   const path = resolvePath(listen.path, directory);
   const facts = await world.files.stat(path).catch(() => null);
   if (facts?.kind !== "socket" || await world.sockets.unixAnswers(path)) return;
-  await world.files.remove(path).catch((error) =>
-    world.log.warn(`Cannot remove the socket "${path}": ${messageOf(error)}`)
-  );
+  await world.files.remove(path).catch((error) => {
+    const why = messageOf(error);
+    const facts = { event: "file-failed", path, why } as const;
+    world.log.warn(`Cannot remove the socket "${path}": ${why}`, facts);
+  });
 }
 
 /** Who listens on a TCP port is a question for ss(8); here only whether somebody does. */

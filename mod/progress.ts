@@ -11,7 +11,7 @@ export type Phase = "starting" | "waiting" | "mounting" | "serving" | "stopping"
 /** What is known at a moment. */
 export interface State {
   readonly phase: Phase;
-  /** When the phase began, milliseconds since 1970. */
+  /** When the phase began, milliseconds since boot: a clock that nobody sets, unlike that of a gokrazy before NTP. */
   readonly sinceMs: number;
   /** One line for people: `waiting for UUID=...: no such disk`. */
   readonly text: string;
@@ -28,21 +28,37 @@ export interface State {
   readonly starts: number;
   /** How often the disk was lost. */
   readonly losses: number;
-  /** What failed last, by the words of the log. */
-  readonly failure: { readonly text: string; readonly atMs: number } | null;
+  /** What failed last. */
+  readonly failure: PastFailure | null;
+}
+
+/** A failure, by the words of the log, and when it was, in milliseconds since boot. */
+export interface PastFailure {
+  readonly text: string;
+  readonly atMs: number;
 }
 
 export type StateListener = (state: State) => void;
+
+/** What each line of the log says of the state. */
+export function stateFacts({ phase, source, target }: State): Record<string, string> {
+  return { phase, ...source === null ? {} : { source }, ...target === null ? {} : { target } };
+}
 
 /** Keeps the state, and tells everybody who listens of each change. */
 export class Progress {
   #state: State;
   readonly #listeners: StateListener[] = [];
   readonly #now: () => number;
+  readonly #hide: (text: string) => string;
 
-  /** @param now milliseconds since 1970. */
-  constructor(now: () => number) {
+  /**
+   * @param now milliseconds since boot.
+   * @param hide takes the secrets out of a text.
+   */
+  constructor(now: () => number, hide: (text: string) => string = (text) => text) {
     this.#now = now;
+    this.#hide = hide;
     this.#state = {
       ...{ phase: "starting", sinceMs: now(), text: "starting", source: null, target: null },
       ...{ fstype: null, devices: [], server: null, starts: 0, losses: 0, failure: null },
@@ -61,7 +77,7 @@ export class Progress {
   /** A phase begins, or the words for it change. */
   enter(phase: Phase, text: string, facts: Partial<State> = {}): void {
     const sinceMs = phase === this.#state.phase ? this.#state.sinceMs : this.#now();
-    this.note({ ...facts, phase, sinceMs, text });
+    this.note({ ...facts, phase, sinceMs, text: this.#hide(text) });
   }
 
   /** Facts without a new phase. */
@@ -72,6 +88,6 @@ export class Progress {
 
   /** Something failed; what that means for the phase is said by {@linkcode enter}. */
   failed(text: string): void {
-    this.note({ failure: { text, atMs: this.#now() } });
+    this.note({ failure: { text: this.#hide(text), atMs: this.#now() } });
   }
 }

@@ -24,14 +24,16 @@ export async function delayRestart(served: Served, name: string, run: Run): Prom
   log.warn(
     `rest-server lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
       `waiting ${delayMs / 1000} s before the exit`,
+    { event: "restart-delayed", count, seconds: delayMs / 1000 },
   );
   await clock.sleep(delayMs, signals.stopping);
 }
 
 /** Waits before a lost disk is looked for again: one that is lost as soon as it serves must not flap. */
 export async function waitAfterLoss(count: number, { signals, world }: Run): Promise<void> {
-  const text = "waiting for the disk; it is served again as soon as it is back";
-  world.log.info(text);
-  world.progress.enter("waiting", text);
+  world.progress.enter(
+    "waiting",
+    "waiting for the disk; it is served again as soon as it is back",
+  );
   await world.clock.sleep(restartDelayMs(count), signals.stopping);
 }

@@ -10,7 +10,7 @@ import type { MountConfig } from "./config.ts";
 import { type Ending, Failure } from "./exit.ts";
 import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
 import type { TargetLock } from "./lock.ts";
-import { watchDisk } from "./loss.ts";
+import { type Loss, watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
 import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
@@ -54,8 +54,10 @@ export async function serveMounted(
   const server = ahead.take().launch(plan, mounted.rootFd);
   const { watchMs } = run.config;
   const text = `serving "${mount.path}" from "${mounted.found.source}"`;
+  const path = mount.path;
   const served = await superviseLaunched(run, serverArgs, server, {
     text,
+    path,
     beside: (ended) => [
       noteServer(server, mounted, lock, world),
       syncWhenWritten(mounted, world, ended),
@@ -75,6 +77,7 @@ export async function serve(run: Run, program: string): Promise<Served> {
   signals.stopping.throwIfAborted();
   world.log.info(
     "no mount is configured (MNT_SOURCE, MNT_TARGET): running rest-server without one",
+    { event: "no-mount" },
   );
   const serverArgs = parseServerArgs(args);
   const plan = await planLaunch(program, config, serverArgs, null, directory, world);
@@ -87,9 +90,11 @@ export async function serve(run: Run, program: string): Promise<Served> {
 interface Beside {
   /** What is served, in words. */
   readonly text: string;
+  /** `--path`, with a mount. */
+  readonly path?: string;
   readonly beside: (ended: AbortSignal) => Promise<unknown>[];
-  /** Gives why the disk is lost; `null` after `ended`. */
-  readonly watch?: (ended: AbortSignal) => Promise<string | null>;
+  /** Gives the loss of the disk; `null` after `ended`. */
+  readonly watch?: (ended: AbortSignal) => Promise<Loss | null>;
   /** Called once, when a stop begins. */
   readonly onStop?: () => Promise<unknown>;
 }
@@ -103,17 +108,17 @@ async function superviseLaunched(
   run: Run,
   serverArgs: ServerArgs,
   server: LaunchedServer,
-  { text, beside, watch, onStop }: Beside,
+  { text, path, beside, watch, onStop }: Beside,
 ): Promise<Served> {
   const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
   const work = beside(done.signal);
   const launched = sayWarnings(server, world);
-  void tellServing(text, server, launched, done.signal, world);
+  void tellServing(text, path, server, launched, done.signal, world);
   const watching = watch?.(done.signal);
-  void watching?.then((why) => {
-    if (why !== null) world.progress.failed(why);
+  void watching?.then((loss) => {
+    if (loss !== null) world.progress.failed(loss.text);
   });
   const options = {
     ...serveOptions(run, serverArgs),
@@ -138,14 +143,14 @@ async function superviseLaunched(
         "its own lines above say why; see the limits on processes, descriptors and memory",
     );
   }
-  if (lost) world.log.info("rest-server has ended");
-  else sayEnd(ending, world);
+  sayEnd(ending, lost, server.pid, world);
   return { ending, livedMs: world.clock.now() - startedMs, lost };
 }
 
 /** Says that it serves, as soon as rest-server is what runs, and unless it is over by then. */
 async function tellServing(
   text: string,
+  path: string | undefined,
   { pid }: LaunchedServer,
   launched: Promise<LaunchReport>,
   ended: AbortSignal,
@@ -157,12 +162,16 @@ async function tellServing(
   const { progress } = world;
   const starts = progress.state.starts + 1;
   if (progress.state.phase === "stopping") progress.note({ server, starts });
-  else progress.enter("serving", text, { server, starts });
+  else {
+    progress.enter("serving", text, { server, starts });
+    const facts = { event: "serving", pid, ...(path === undefined ? {} : { path }) } as const;
+    world.log.info(`${text} (process ${pid})`, facts);
+  }
 }
 
 async function sayWarnings({ launched }: LaunchedServer, world: World): Promise<LaunchReport> {
   const report = await announced("the launch of rest-server", launched, world);
-  for (const warning of report.warnings) world.log.warn(warning);
+  for (const warning of report.warnings) world.log.warn(warning, { event: "launch-warning" });
   return report;
 }
 
@@ -193,17 +202,24 @@ function serveOptions({ config, world }: Run, args: ServerArgs) {
   if (stopMs < config.stopMs) {
     world.log.warn(
       `MNT_STOP is cut to ${stopMs / 1000} s: gokrazy kills everything 100 s after SIGTERM`,
+      { event: "config-warning" },
     );
   }
   return { stopMs, usesHtpasswd: args.usesHtpasswd };
 }
 
-function sayEnd(result: Ending, world: World): void {
-  if (result.kind === "stopped") world.log.info("rest-server has stopped");
-  if (result.kind === "exited") {
-    const line = `rest-server ended with exit code ${result.code}`;
-    if (result.code === 0) world.log.info(line);
-    else world.log.error(`${line}; its own lines above say why`);
+/** @param lost it was ended with its disk, so that how it ended tells nothing. */
+function sayEnd(result: Ending, lost: boolean, pid: number, { log }: World): void {
+  const facts = { event: "server-ended", pid } as const;
+  if (lost) log.info("rest-server has ended", facts);
+  else if (result.kind === "stopped") log.info("rest-server has stopped", facts);
+  else if (result.kind === "exited") {
+    const { code } = result;
+    const line = `rest-server ended with exit code ${code}`;
+    if (code === 0) log.info(line, { ...facts, code });
+    else log.error(`${line}; its own lines above say why`, { ...facts, code });
+  } else if (result.kind === "killed") {
+    const { signal } = result;
+    log.error(`rest-server was ended by ${signal}`, { ...facts, signal });
   }
-  if (result.kind === "killed") world.log.error(`rest-server was ended by ${result.signal}`);
 }

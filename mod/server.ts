@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { SAY_EVERY_MS } from "./announce.ts";
+import { REMIND_AFTER_MS, speaking } from "./announce.ts";
 import { type Ending, Failure, judgeServer } from "./exit.ts";
 import type { LaunchedServer } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
+import type { Loss } from "./loss.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
 
@@ -107,8 +108,8 @@ export interface ServeOptions {
   readonly usesHtpasswd: boolean;
   /** Called once, when a stop begins. */
   readonly onStop?: () => void;
-  /** Resolves with why the disk is lost, or with `null` where it never was. */
-  readonly lost?: Promise<string | null>;
+  /** Resolves with the loss of the disk, or with `null` where it never was lost. */
+  readonly lost?: Promise<Loss | null>;
 }
 
 /** How rest-server ended, and whether that was because its disk was lost. */
@@ -133,6 +134,7 @@ export async function superviseServer(
   const { log, clock } = world;
   const sent = new Set<SignalName>();
   const ended = new AbortController();
+  const gone = server.status.then(() => {}, () => {});
   let killing: Promise<void> | undefined;
   let lost = false;
   let running = true;
@@ -155,23 +157,25 @@ export async function superviseServer(
     const why = signals.hurrying.aborted
       ? "a second SIGINT asked for it"
       : `it did not stop within ${stopMs / 1000} s${lost ? "" : " (MNT_STOP)"}`;
-    log.warn(`killing rest-server (process ${server.pid}): ${why}`);
+    const { pid } = server;
+    log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
     send("SIGKILL");
-    for (let waited = 0; !ended.signal.aborted; waited += SAY_EVERY_MS) {
-      if (waited > 0) {
-        log.warn(
-          `rest-server (process ${server.pid}) has not ended ${
-            waited / 1000
-          } s after SIGKILL: it ` +
-            "hangs in the kernel, as on a disk that does not answer; waiting for it",
-        );
-      }
-      await clock.sleep(SAY_EVERY_MS, ended.signal);
-    }
+    const say = (seconds: number) =>
+      log.warn(
+        `rest-server (process ${pid}) has not ended ${seconds} s after SIGKILL: it hangs in the ` +
+          "kernel, as on a disk that does not answer; waiting for it",
+        { event: "server-hangs", seconds, pid },
+      );
+    await speaking(gone, REMIND_AFTER_MS, say, world);
   }
 
   function beginStop(signal: SignalName): void {
-    log.info(`${signal}: stopping rest-server (process ${server.pid})`);
+    const { pid } = server;
+    log.info(`${signal}: stopping rest-server (process ${pid})`, {
+      event: "stopping",
+      signal,
+      pid,
+    });
     options.onStop?.();
     // With no time to give, the gentle signal would only race with SIGKILL.
     if (options.stopMs > 0) send(signal);
@@ -179,8 +183,10 @@ export async function superviseServer(
   }
 
   /** What is written by now is lost, and waiting for it would only keep the disk from coming back. */
-  function beginLoss(why: string): void {
-    log.error(`${why}; stopping rest-server (process ${server.pid})`);
+  function beginLoss({ text, why, kernel }: Loss): void {
+    const { pid } = server;
+    const facts = { event: "lost", why, kernel, pid } as const;
+    log.error(`${text}; stopping rest-server (process ${pid})`, facts);
     lost = true;
     send("SIGTERM");
     killing = killLater(LOST_STOP_MS);
@@ -193,8 +199,8 @@ export async function superviseServer(
   }
 
   const unlisten = signals.listen(take);
-  void options.lost?.then((why) => {
-    if (why !== null && killing === undefined && running) beginLoss(why);
+  void options.lost?.then((loss) => {
+    if (loss !== null && killing === undefined && running) beginLoss(loss);
   });
   try {
     if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);

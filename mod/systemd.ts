@@ -77,6 +77,7 @@ class Teller {
     this.world.log.warn(
       `Cannot tell the service manager by NOTIFY_SOCKET: ${errnoName(errno)}; ` +
         "serving goes on without it",
+      { event: "config-warning" },
     );
   }
 

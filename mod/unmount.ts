@@ -6,7 +6,7 @@
 import { announced } from "./announce.ts";
 import { readMounts } from "./existing.ts";
 import { findHolders } from "./holders.ts";
-import { ERRNO } from "./linux.ts";
+import { ERRNO, errnoName } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
 import { placeOf } from "./mountinfo.ts";
 import { explainUnmount, retriesUnmount } from "./unmount_reasons.ts";
@@ -41,11 +41,13 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
     log.error(
       `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
         "see the kernel log, and run restic check",
+      { event: "sync-failed" },
     );
   }
   mounter.closeDirectory(mounted.rootFd);
   if (!mounted.ours) {
-    log.info(`left "${target}" mounted: it was mounted before this program came`);
+    const text = `left "${target}" mounted: it was mounted before this program came`;
+    log.info(text, { event: "left-mounted" });
     return clean;
   }
   const giveUpMs = clock.now() + BUSY_LIMIT_MS;
@@ -58,13 +60,14 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
         place === "gone"
           ? `"${target}" was unmounted by somebody else`
           : `Cannot unmount "${target}": it ${place}`,
+        { event: "unmount-failed", why: place },
       );
       return place === "gone" && clean;
     }
     const call = mounter.unmount(target, { detach: false });
     const errno = await announced(`umount2(2) of "${target}"`, call, world);
     if (errno === 0) {
-      log.info(`unmounted "${target}"`);
+      log.info(`unmounted "${target}"`, { event: "unmounted" });
       return clean;
     }
     if (!retriesUnmount(errno) || clock.now() >= giveUpMs) {
@@ -72,6 +75,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       log.error(
         `${explainUnmount(errno, target, holders)}; detaching it lazily: it stays in use ` +
           "until nobody holds it, so do not unplug the disk before",
+        { event: "unmount-failed", errno: errnoName(errno), holders },
       );
       break;
     }
@@ -80,13 +84,17 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       const holders = await findHolders(target, world);
       log.warn(
         `${explainUnmount(errno, target, holders)}; trying on for ${BUSY_LIMIT_MS / 1000} s`,
+        { event: "unmount-failed", errno: errnoName(errno), holders },
       );
     }
     await clock.sleep(BUSY_PAUSE_MS);
   }
   clean = false;
   const errno = await mounter.unmount(target, { detach: true });
-  if (errno !== 0) log.error(explainUnmount(errno, target, []));
+  if (errno !== 0) {
+    const facts = { event: "unmount-failed", errno: errnoName(errno) } as const;
+    log.error(explainUnmount(errno, target, []), facts);
+  }
   return clean;
 }
 
@@ -101,16 +109,24 @@ export async function detach(mounted: Mounted, world: World): Promise<boolean> {
   world.progress.enter("unmounting", `detaching "${target}"`);
   mounter.closeDirectory(mounted.rootFd);
   if (!mounted.ours) {
-    log.warn(`left "${target}" mounted: it was mounted before this program came; unmount it`);
+    const text = `left "${target}" mounted: it was mounted before this program came; unmount it`;
+    log.warn(text, { event: "left-mounted" });
     return false;
   }
   const place = await describePlace(mounted, world);
   if (place !== "on its target") {
-    if (place !== "gone") log.warn(`Cannot detach "${target}": it ${place}`);
+    const facts = { event: "unmount-failed", why: place } as const;
+    if (place !== "gone") log.warn(`Cannot detach "${target}": it ${place}`, facts);
     return place === "gone";
   }
   const errno = await mounter.unmount(target, { detach: true });
-  if (errno === 0) log.info(`detached "${target}"`);
-  else log.error(explainUnmount(errno, target, []));
+  if (errno === 0) {
+    log.info(`detached "${target}"; it is served again as soon as the disk is back`, {
+      event: "detached",
+    });
+  } else {
+    const facts = { event: "unmount-failed", errno: errnoName(errno) } as const;
+    log.error(explainUnmount(errno, target, []), facts);
+  }
   return errno === 0;
 }

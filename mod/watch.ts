@@ -56,6 +56,7 @@ export async function syncWhenWritten(
     if (!clean && !failed) {
       world.log.error(
         `Cannot write everything to "${mounted.found.source}": the disk refused; see the kernel log`,
+        { event: "sync-failed" },
       );
     }
     failed = !clean;

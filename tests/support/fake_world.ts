@@ -12,8 +12,10 @@ import type { ServerStatus } from "../../mod/exit.ts";
 import { ERRNO, MS_REMOUNT, type SignalName, SIGNALS } from "../../mod/linux.ts";
 import type { Mounter } from "../../mod/mount.ts";
 import type { MountSpec } from "../../mod/source.ts";
-import { Progress } from "../../mod/progress.ts";
-import type { DeviceEvents, FileFacts, World } from "../../mod/world.ts";
+import { calm } from "../../mod/calm.ts";
+import type { Level, LineFacts } from "../../mod/log_form.ts";
+import { Progress, stateFacts } from "../../mod/progress.ts";
+import type { Clock, DeviceEvents, FileFacts, World } from "../../mod/world.ts";
 
 export const TARGET = "/mnt/backup";
 
@@ -56,7 +58,15 @@ export class FakeWorld {
   /** Mounts on the target, the top one last. */
   readonly mounts: FakeMount[] = [];
   readonly servers: FakeServer[] = [];
+  /** What the log said, as it lets through. */
   readonly lines: string[] = [];
+  readonly records: {
+    readonly level: Level;
+    readonly message: string;
+    readonly facts: LineFacts;
+  }[] = [];
+  /** Has the log say what it holds back, as the end of the program does. */
+  release = () => {};
   readonly violations: string[] = [];
   /** errno of the next calls of mount(2). */
   readonly mountErrors: number[] = [];
@@ -285,10 +295,14 @@ export class FakeWorld {
   }
 
   world(platform: World["platform"]): World {
-    const say = (level: string) => (message: string) => {
+    const say = (level: Level) => (message: string, facts: LineFacts) => {
       this.lines.push(`${level}: ${message}`);
-      this.#noteLoss(message);
+      this.records.push({ level, message, facts: { ...stateFacts(progress.state), ...facts } });
     };
+    const progress = new Progress(() => this.nowMs);
+    const clock: Clock = { now: () => this.nowMs, sleep: (ms, signal) => this.#sleep(ms, signal) };
+    const log = calm({ info: say("info"), warn: say("warning"), error: say("error") }, clock);
+    this.release = log.release;
     const blkidText = () =>
       this.disks.map(({ path, uuid, label }) =>
         `${path}: LABEL="${label}" UUID="${uuid}" TYPE="ext4"\n`
@@ -300,9 +314,15 @@ export class FakeWorld {
       runDirectory: "/run/test",
       path: "",
       socketActivated: false,
-      log: { info: say("info"), warn: say("warning"), error: say("error") },
-      progress: new Progress(() => this.nowMs),
-      clock: { now: () => this.nowMs, sleep: (ms, signal) => this.#sleep(ms, signal) },
+      log: {
+        ...log,
+        error: (message, facts) => {
+          this.#noteLoss(message);
+          log.error(message, facts);
+        },
+      },
+      progress,
+      clock,
       files: {
         // deno-lint-ignore require-await -- a throw must become a rejection
         readText: async (path) => this.#readText(path),

@@ -12,7 +12,7 @@ import {
 import { cleanEnvironment } from "../../mod/environment.ts";
 import { kernelMessages, parseKernelRecord } from "../../mod/kmsg.ts";
 import { lockName, parseLockRecord } from "../../mod/lock.ts";
-import { formatJson, formatText } from "../../mod/log.ts";
+import { formatJson, formatText } from "../../mod/log_form.ts";
 import {
   formatFlags,
   MOUNT_OPTIONS,
@@ -207,10 +207,13 @@ Deno.test("cleanEnvironment() leaves nothing to clean", () => {
 Deno.test("one event is one line of the log, in both forms", () => {
   fc.assert(
     fc.property(text, fc.integer({ min: 0, max: 4e12 }), (message, timeMs) => {
-      const line = { level: "error" as const, message, facts: {}, timeMs, uptimeSeconds: 1 };
-      assert.doesNotMatch(formatText(line), /[\n\r]/);
-      assert.doesNotMatch(formatJson(line), /[\n\r]/);
-      assert.equal(JSON.parse(formatJson(line)).message, message);
+      const facts = { event: "waiting", why: message } as const;
+      const line = { level: "error" as const, message, facts, timeMs, uptimeSeconds: 1 };
+      for (const outlet of ["plain", "terminal", "colours", "journal"] as const) {
+        assert.doesNotMatch(formatText(line, outlet), /[\n\r]/);
+      }
+      assert.doesNotMatch(formatJson(line, "plain"), /[\n\r]/);
+      assert.equal(JSON.parse(formatJson(line, "plain")).message, message);
     }),
     { numRuns: RUNS },
   );

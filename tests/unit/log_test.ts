@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { clock } from "../../mod/edges.ts";
-import { createLog, formatJson, formatText } from "../../mod/log.ts";
+import { createLog } from "../../mod/log.ts";
 import { within } from "../support/wait.ts";
 
-const LINE = {
-  level: "info" as const,
-  message: "mounted",
-  facts: { target: "/a" },
-  timeMs: Date.UTC(2026, 10, 23, 16, 20, 1, 234),
-  uptimeSeconds: 12,
-};
+/** A kind of line that is never held back. */
+const CHECK = { event: "check" } as const;
 const FLUSH_MS = 60_000;
 
 /** Keeps what is written. */
@@ -27,44 +22,14 @@ class Sink {
   }
 }
 
-Deno.test("formatText() writes one line for people", () => {
-  const start = "2026-11-23T16:20:01Z +12s restic-rest-server: ";
-  const cases: [Partial<typeof LINE> | { level: "warning" | "error" }, string][] = [
-    [{}, "mounted"],
-    [{ level: "warning" }, "warning: mounted"],
-    [{ level: "error" }, "error: mounted"],
-    [{ message: "a\nb\r\nc" }, "a\\nb\\r\\nc"],
-    [{ message: "größe $& {line}" }, "größe $& {line}"],
-    [{ message: "" }, ""],
-  ];
-  for (const [change, expected] of cases) {
-    assert.equal(formatText({ ...LINE, ...change }), start + expected);
-  }
-  assert.match(formatText({ ...LINE, timeMs: 0 }), /^1970-01-01T00:00:00Z \+12s /);
-});
-
-Deno.test("formatJson() writes one object a line, with the line's own facts", () => {
-  const text = formatJson({ ...LINE, message: 'a\n"b"', facts: { n: 1, list: ["x"], yes: true } });
-  assert.doesNotMatch(text, /\n/);
-  assert.deepEqual(JSON.parse(text), {
-    time: "2026-11-23T16:20:01.234Z",
-    uptime_seconds: 12,
-    level: "info",
-    message: 'a\n"b"',
-    n: 1,
-    list: ["x"],
-    yes: true,
-  });
-});
-
 Deno.test("createLog() writes all lines in the order in which they were said", async () => {
   const sink = new Sink();
   const log = createLog(sink.write, clock);
   const expected: string[] = [];
   for (let i = 0; i < 300; i += 3) {
-    log.info(`line ${i}`);
-    log.warn(`line ${i + 1}`);
-    log.error(`line ${i + 2}`);
+    log.info(`line ${i}`, CHECK);
+    log.warn(`line ${i + 1}`, CHECK);
+    log.error(`line ${i + 2}`, CHECK);
     expected.push(`line ${i}`, `warning: line ${i + 1}`, `error: line ${i + 2}`);
     if (i % 30 === 0) await null;
   }
@@ -75,7 +40,9 @@ Deno.test("createLog() writes all lines in the order in which they were said", a
 Deno.test("createLog() takes a message as it stands, not as a template", async () => {
   const sink = new Sink();
   const log = createLog(sink.write, clock);
-  for (const message of ["{line}", "{{}}", "%s %d", "{level} $1", "__proto__"]) log.info(message);
+  for (const message of ["{line}", "{{}}", "%s %d", "{level} $1", "__proto__"]) {
+    log.info(message, CHECK);
+  }
   await log.flush(FLUSH_MS);
   assert.deepEqual(sink.messages, ["{line}", "{{}}", "%s %d", "{level} $1", "__proto__"]);
 });
@@ -87,7 +54,7 @@ Deno.test("createLog() goes on in order when its library comes, at whatever mome
   const log = createLog(sink.write, { ...clock, now: () => nowMs += 10_000 });
   const expected: string[] = [];
   for (let i = 0; i < 50; i++) {
-    log.warn(`{line} ${i}`);
+    log.warn(`{line} ${i}`, CHECK);
     expected.push(`warning: {line} ${i}`);
     if (i === 25) await import("@logtape/logtape");
     await new Promise((resolve) => setTimeout(resolve));
@@ -99,18 +66,18 @@ Deno.test("createLog() goes on in order when its library comes, at whatever mome
 Deno.test("setFormat() changes the form of the lines to come", async () => {
   const sink = new Sink();
   const log = createLog(sink.write, clock);
-  log.info("first");
+  log.info("first", CHECK);
   await log.flush(FLUSH_MS);
   log.setFormat("json");
-  log.warn("second", { target: "/a" });
+  log.warn("second", { ...CHECK, path: "/a" });
   await log.flush(FLUSH_MS);
   log.setFormat("text");
-  log.error("third");
+  log.error("third", CHECK);
   await log.flush(FLUSH_MS);
   const [first, second, third, ...more] = sink.text.trimEnd().split("\n");
   assert.match(first!, /^\d{4}-.*Z \+\d+s restic-rest-server: first$/);
-  const { level, message, target } = JSON.parse(second!);
-  assert.deepEqual([level, message, target], ["warning", "second", "/a"]);
+  const { level, message, path } = JSON.parse(second!);
+  assert.deepEqual([level, message, path], ["warning", "second", "/a"]);
   assert.match(third!, /: error: third$/);
   assert.deepEqual(more, []);
 });
@@ -121,8 +88,8 @@ Deno.test("createLog() goes on where a write took only some of the bytes", async
     text += new TextDecoder("latin1").decode(bytes.subarray(0, 3));
     return Promise.resolve(Math.min(3, bytes.length));
   }, clock);
-  log.info("a long line in small pieces");
-  log.info("and another");
+  log.info("a long line in small pieces", CHECK);
+  log.info("and another", CHECK);
   await log.flush(FLUSH_MS);
   assert.match(text, /: a long line in small pieces\n.*: and another\n$/);
 });
@@ -130,7 +97,7 @@ Deno.test("createLog() goes on where a write took only some of the bytes", async
 Deno.test("P7: flush() ends within its limit though the reader does not read", async () => {
   const stuck = Promise.withResolvers<number>();
   const log = createLog(() => stuck.promise, clock);
-  for (let i = 0; i < 10; i++) log.info(`line ${i}`);
+  for (let i = 0; i < 10; i++) log.info(`line ${i}`, CHECK);
   await within(log.flush(20), "flush of a stuck log");
   await within(log.flush(0), "flush without patience");
   stuck.resolve(1 << 20);
@@ -144,9 +111,9 @@ Deno.test("a slow reader costs the oldest lines, and their number is said", asyn
     await first.promise;
     return await sink.write(bytes);
   }, clock);
-  log.info("in flight");
+  log.info("in flight", CHECK);
   await log.flush(20);
-  for (let i = 0; i < 1500; i++) log.info(`line ${i}`);
+  for (let i = 0; i < 1500; i++) log.info(`line ${i}`, CHECK);
   await log.flush(20);
   first.resolve();
   await log.flush(FLUSH_MS);
@@ -166,9 +133,9 @@ Deno.test("each line of the json form is an object, also where lines were droppe
     return await sink.write(bytes);
   }, clock);
   log.setFormat("json");
-  log.info("in flight");
+  log.info("in flight", CHECK);
   await log.flush(20);
-  for (let i = 0; i < 1001; i++) log.info(`line ${i}`);
+  for (let i = 0; i < 1001; i++) log.info(`line ${i}`, CHECK);
   first.resolve();
   await log.flush(FLUSH_MS);
   for (const line of sink.text.trimEnd().split("\n")) JSON.parse(line);
@@ -181,10 +148,10 @@ Deno.test("a writer that fails is no failure of the program, and later lines are
     (bytes) => broken ? Promise.reject(new Deno.errors.BrokenPipe("gone")) : sink.write(bytes),
     clock,
   );
-  log.info("lost");
+  log.info("lost", CHECK);
   await log.flush(FLUSH_MS);
   broken = false;
-  log.info("back");
+  log.info("back", CHECK);
   await log.flush(FLUSH_MS);
   assert.deepEqual(sink.messages, ["back"]);
 });
@@ -200,11 +167,11 @@ Deno.test("flush() leaves no line behind, at whatever moment it was said", async
   for (let microtasks = 0; microtasks < 40; microtasks++) {
     const sink = new Sink();
     const log = createLog(sink.write, clock);
-    log.info("load");
+    log.info("load", CHECK);
     await log.flush(FLUSH_MS);
-    log.info("first");
+    log.info("first", CHECK);
     for (let i = 0; i < microtasks; i++) await null;
-    log.info("second");
+    log.info("second", CHECK);
     await log.flush(FLUSH_MS);
     assert.deepEqual(sink.messages, ["load", "first", "second"], `${microtasks} microtasks`);
   }
@@ -217,8 +184,8 @@ Deno.test("a stderr that does not block and is full gets every line once it is r
     if (full-- > 0) return Promise.reject(new Deno.errors.WouldBlock("full"));
     return sink.write(bytes);
   }, clock);
-  log.info("first");
-  log.info("second");
+  log.info("first", CHECK);
+  log.info("second", CHECK);
   await log.flush(FLUSH_MS);
   assert.deepEqual(sink.messages, ["first", "second"]);
 });

@@ -104,7 +104,7 @@ Deno.test("a process that cannot be started now may be at the next try", () => {
   });
 });
 
-Deno.test("P7: a rest-server that SIGKILL does not end is spoken of each minute", async () => {
+Deno.test("P7: a rest-server that SIGKILL does not end is spoken of after 1, 2 and 4 minutes", async () => {
   const said: string[] = [];
   const log = { info: () => {}, warn: (line: string) => said.push(line), error: () => {} };
   const end = Promise.withResolvers<ServerStatus>();
@@ -113,7 +113,7 @@ Deno.test("P7: a rest-server that SIGKILL does not end is spoken of each minute"
     now: () => nowMs,
     sleep: (ms) => {
       nowMs += ms;
-      if (nowMs > 200_000) end.resolve({ code: 137, signal: "SIGKILL" });
+      if (nowMs > 300_000) end.resolve({ code: 137, signal: "SIGKILL" });
       return new Promise((resolve) => setTimeout(resolve));
     },
   };
@@ -123,10 +123,11 @@ Deno.test("P7: a rest-server that SIGKILL does not end is spoken of each minute"
   const options = { stopMs: 1000, usesHtpasswd: false };
   await superviseServer(server, signals, options, worldOf({ log, clock }));
   assert.deepEqual(
-    said.slice(1, 3).map((line) => /\(process 7\) has not ended (\d+) s/.exec(line)?.[1]),
+    said.slice(1, 4).map((line) => /\(process 7\) has not ended (\d+) s/.exec(line)?.[1]),
     [
       "60",
       "120",
+      "240",
     ],
   );
 });
