@@ -6,9 +6,23 @@
 import { CONFIG, type Variable } from "./config.ts";
 import { EXIT } from "./exit.ts";
 
-const VERBS = ["help", "version", "check"] as const;
-/** What is asked for in place of serving. */
-export type Verb = typeof VERBS[number];
+/** What is asked for in place of serving, in the order of the help. */
+export type Verb = "check" | "help" | "version";
+
+/** What may follow a verb, and what it does: it feeds the help and the manual page. */
+export const VERBS: Readonly<Record<Verb, { readonly follows: string; readonly does: string }>> = {
+  check: {
+    follows: "[--json] [rest-server flags]",
+    does:
+      "says what a start would find, and changes nothing: 0 all is fine, 69 the disk is not there, " +
+      "78 something must be changed (on gokrazy, too)",
+  },
+  help: {
+    follows: "",
+    does: "says this, then what rest-server says of its flags; also --help, -h",
+  },
+  version: { follows: "", does: "says the versions of both programs; also --version, -v" },
+};
 
 /** Flags that are verbs where they are the only argument, as rest-server has them. */
 const FLAGS: Readonly<Record<string, Verb>> = {
@@ -27,8 +41,9 @@ export interface Command {
 /** The verb of a command line; every other one is rest-server's, which takes no positional words. */
 export function parseVerb(args: readonly string[]): Command | undefined {
   const [first, ...rest] = args;
-  const verb = VERBS.find((verb) => verb === first);
-  if (verb !== undefined) return { verb, args: rest };
+  if (first !== undefined && Object.hasOwn(VERBS, first)) {
+    return { verb: first as Verb, args: rest };
+  }
   const flag = rest.length === 0 && first !== undefined && Object.hasOwn(FLAGS, first);
   return flag ? { verb: FLAGS[first]!, args: [first] } : undefined;
 }
@@ -71,6 +86,10 @@ export function exitRows(): { host: string; gokrazy: string; when: string }[] {
   ];
 }
 
+function verbText([verb, { follows, does }]: [string, typeof VERBS[Verb]]): string {
+  return `  restic-rest-server ${`${verb} ${follows}`.trim()}\n${wrap(does, 70, "      ")}`;
+}
+
 function exitLines(): string {
   return exitRows().map(({ host, gokrazy, when }) =>
     `  ${host.padEnd(8)}${gokrazy.padEnd(9)}${when.replaceAll("`", "")}`
@@ -83,9 +102,7 @@ export function helpText(): string {
 
 Usage:
   MNT_SOURCE=... MNT_TARGET=... restic-rest-server [rest-server flags]
-  MNT_SOURCE=... MNT_TARGET=... restic-rest-server check [--json] [rest-server flags]
-      says what a start would find, and changes nothing: 0 all is fine, 69 the
-      disk is not there, 78 something must be changed (on gokrazy, too)
+${Object.entries(VERBS).map(verbText).join("\n")}
 
 Every argument belongs to rest-server. The wrapper is configured by variables
 alone; what stands in [ ] holds where one is unset or empty:
