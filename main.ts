@@ -13,19 +13,19 @@ import { libcLauncher, type SelfCommand } from "./ffi/launcher.ts";
 import { libcMounter } from "./ffi/mount.ts";
 import { libcProcesses } from "./ffi/processes.ts";
 import { dropSignal, ignoreSignal } from "./ffi/signals.ts";
-import { answer } from "./mod/answer.ts";
+import { answer, print } from "./mod/answer.ts";
 import { ConfigError, mergeSettings, parseConfig, wantsCheck } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
 import * as edges from "./mod/edges.ts";
 import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
-import { EXIT, exitCode, Failure, messageOf, type Platform } from "./mod/exit.ts";
+import { type Ending, EXIT, exitCode, Failure, messageOf, type Platform } from "./mod/exit.ts";
 import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
 import { createLog } from "./mod/log.ts";
 import { stderrOutlet } from "./mod/outlet.ts";
 import { Progress, stateFacts } from "./mod/progress.ts";
-import { run } from "./mod/run.ts";
+import { type Run, run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
 import { findSecrets } from "./mod/secrets.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
@@ -59,13 +59,16 @@ function selfCommand(environment: Readonly<Record<string, string>>): SelfCommand
   };
 }
 
+/** A clock that runs on while nobody has set the other one yet, as on a gokrazy before NTP. */
+const bootMs = () => Deno.osUptime() * 1000;
+
 function makeWorld(
   platform: Platform,
   runDirectory: string,
   self: SelfCommand,
   libc: Libc,
 ): World {
-  const progress = new Progress(Date.now, log.shown);
+  const progress = new Progress(bootMs, log.shown);
   const tellLog = () => log.note(stateFacts(progress.state));
   tellLog();
   progress.listen(tellLog);
@@ -129,6 +132,53 @@ async function answerCheck(
   return await check(options, signals, world);
 }
 
+/** Whether runs of this program serve; the same exit codes everywhere, for there is no supervisor above it. */
+async function answerStatus(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  world: World,
+): Promise<number> {
+  const { showStatus } = await import("./mod/status.ts");
+  try {
+    return await showStatus(args, environment, (text) => print(text, world), world);
+  } catch (error) {
+    return explain(error, "host");
+  }
+}
+
+/** From so long after the start on there is a status file: it is not to make the start longer. */
+const STATUS_AFTER_MS = 1000;
+
+/** Runs, and keeps the status file beside it. */
+async function runWithStatus(
+  parts: Run,
+  environment: Readonly<Record<string, string>>,
+): Promise<Ending> {
+  const { config, world } = parts;
+  const over = new AbortController();
+  const running = run(parts).finally(() => over.abort());
+  const keeping = edges.clock.sleep(STATUS_AFTER_MS, over.signal)
+    .then(() => import("./mod/status_file.ts"))
+    .then(({ keepStatus }) =>
+      keepStatus({
+        mounts: config.mount !== null,
+        directory: () => chooseRunDirectory(environment),
+        ending: running.catch(() => null),
+        now: bootMs,
+        world,
+      })
+    )
+    .catch((error) => {
+      const why = messageOf(error);
+      world.log.warn(`Cannot keep a status file: ${why}`, { event: "file-failed", why });
+    });
+  try {
+    return await running;
+  } finally {
+    await Promise.race([keeping, edges.clock.sleep(2000)]);
+  }
+}
+
 /** Leaves nothing of this program and of Deno in the environment that is handed on. */
 function resetEnvironment(environment: Readonly<Record<string, string>>): void {
   const change = cleanEnvironment(environment);
@@ -154,6 +204,9 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   const checkWorld = () => makeWorld(platform, "", selfCommand(environment), libc);
   if (command?.verb === "check") {
     return await answerCheck(command.args, "verb", environment, signals, checkWorld());
+  }
+  if (command?.verb === "status") {
+    return await answerStatus(command.args, environment, checkWorld());
   }
   if (command !== undefined) {
     return await answerVerb(command, environment, signals, platform, libc);
@@ -183,7 +236,8 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   const runDirectory = keepsNotes ? await chooseRunDirectory(environment) : "";
   const world = makeWorld(platform, runDirectory, selfCommand(environment), libc);
   await tellServiceManager(environment, config.stopMs, signals, world, libc);
-  return exitCode(await run({ config, args, directory, signals, world }), platform);
+  const parts = { config, args, directory, signals, world };
+  return exitCode(await runWithStatus(parts, environment), platform);
 }
 
 /** Tells a service manager that asked for it what goes on; everywhere else nothing of this is loaded. */

@@ -7,7 +7,7 @@ import { CONFIG, type Variable } from "./config.ts";
 import { EXIT } from "./exit.ts";
 
 /** What is asked for in place of serving, in the order of the help. */
-export type Verb = "check" | "help" | "version";
+export type Verb = "check" | "status" | "help" | "version";
 
 /** What may follow a verb, and what it does: it feeds the help and the manual page. */
 export const VERBS: Readonly<Record<Verb, { readonly follows: string; readonly does: string }>> = {
@@ -16,6 +16,12 @@ export const VERBS: Readonly<Record<Verb, { readonly follows: string; readonly d
     does:
       "says what a start would find, and changes nothing: 0 all is fine, 69 the disk is not there, " +
       "78 something must be changed (on gokrazy, too)",
+  },
+  status: {
+    follows: "[--json]",
+    does:
+      "says what runs of this program are there, and whether they serve: 0 all of them, 69 not; " +
+      "MNT_TARGET picks one",
   },
   help: {
     follows: "",

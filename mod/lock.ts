@@ -89,7 +89,7 @@ export async function lockTarget(
   const fault = (what: string) =>
     new Failure("configuration", `Cannot lock "${target}" by "${path}": ${what}; is it writable?`);
   try {
-    await files.makeDirectory(world.runDirectory, 0o700);
+    await files.makeDirectory(world.runDirectory, 0o755);
   } catch (error) {
     throw fault(messageOf(error));
   }

@@ -38,7 +38,10 @@ function fieldsOf(stat: string): string[] {
 }
 
 /** The mark of a process; `undefined` where it is gone. A zombie is gone: it holds nothing any more. */
-export async function markProcess(pid: number, world: World): Promise<ProcessMark | undefined> {
+export async function markProcess(
+  pid: number,
+  world: Pick<World, "files">,
+): Promise<ProcessMark | undefined> {
   const stat = await readTextIfAny(`/proc/${pid}/stat`, world.files);
   const startTime = stat === undefined ? undefined : parseStartTime(stat);
   if (startTime === undefined || /^[ZX]/.test(fieldsOf(stat!)[0]!)) return undefined;
@@ -55,7 +58,10 @@ export async function markServer(pid: number, world: World): Promise<ServerMark 
 }
 
 /** Whether the process of a mark still lives. */
-export async function isAlive(mark: ProcessMark | undefined, world: World): Promise<boolean> {
+export async function isAlive(
+  mark: ProcessMark | undefined,
+  world: Pick<World, "files">,
+): Promise<boolean> {
   if (mark === undefined) return false;
   return (await markProcess(mark.pid, world))?.startTime === mark.startTime;
 }

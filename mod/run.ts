@@ -60,8 +60,9 @@ export async function run(run: Run): Promise<Ending> {
 async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
   const target = await resolveTarget(mount.target, run.world);
   const { progress } = run.world;
-  progress.note({ source: mount.source.text, target });
   const lock = await lockTarget(target, run.world, run.signals.stopping);
+  // Not before: the status of a target is that of the run that has its lock.
+  progress.note({ source: mount.source.text, target });
   try {
     await using ahead = new Ahead(run.args, lock, run.world);
     ahead.begin();

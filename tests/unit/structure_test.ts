@@ -81,7 +81,7 @@ Deno.test("mod/ never imports ffi/, and nothing of the program imports tests/ or
       if (path.startsWith("mod/")) {
         assert.match(
           name,
-          /^(\.\/\w+\.ts|node:util|@logtape\/logtape)$/,
+          /^(\.\/\w+\.ts|node:(util|fs|fs\/promises)|@logtape\/logtape)$/,
           `${path} imports ${name}`,
         );
       }
