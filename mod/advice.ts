@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Config } from "./config.ts";
+import { type Config, GOKRAZY_STOP_MAX_MS } from "./config.ts";
 import type { Platform } from "./exit.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { MS_RDONLY } from "./linux.ts";
@@ -101,7 +101,11 @@ function nfsFault(fstype: string, data: string): string | undefined {
 }
 
 /** Advice on the mount. */
-export function adviseMount(config: Config, fstype: string | null): Finding[] {
+export function adviseMount(
+  config: Config,
+  fstype: string | null,
+  platform: Platform,
+): Finding[] {
   const { warning } = findingsOf("mount");
   const { mount } = config;
   if (mount === null) return [];
@@ -124,6 +128,15 @@ export function adviseMount(config: Config, fstype: string | null): Finding[] {
         "MNT_WATCH",
         "MNT_WATCH=0: a disk that is pulled out is not noticed",
         "leave MNT_WATCH unset",
+      )]
+      : [],
+    ...platform === "gokrazy" && config.stopMs > GOKRAZY_STOP_MAX_MS
+      ? [warning(
+        "MNT_STOP",
+        `MNT_STOP is cut to ${
+          GOKRAZY_STOP_MAX_MS / 1000
+        } s: gokrazy kills everything 100 s after SIGTERM`,
+        "leave MNT_STOP unset",
       )]
       : [],
   ];

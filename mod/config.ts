@@ -8,6 +8,9 @@ import { isBelow } from "./mountinfo.ts";
 import { resolvePath, type ServerArgs } from "./server_args.ts";
 import { parseSource, type SourceSpec } from "./source.ts";
 
+/** gokrazy kills everything 100 s after SIGTERM; the most of `MNT_STOP` that leaves time to unmount. */
+export const GOKRAZY_STOP_MAX_MS = 80_000;
+
 /** One row of {@linkcode CONFIG}. */
 export interface Variable<T> {
   /** What holds where the variable is unset or empty, as the help shows it. */

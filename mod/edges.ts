@@ -83,8 +83,10 @@ export const files: Files = {
   async stat(path) {
     try {
       const info = inMemory(path) ? Deno.statSync(path) : await Deno.stat(path);
-      const executable = ((info.mode ?? 0) & 0o111) !== 0;
-      return { kind: fileKind(info), rdev: info.rdev ?? 0, inode: info.ino, executable };
+      const { uid, gid, mode, rdev, ino: inode } = info;
+      const executable = ((mode ?? 0) & 0o111) !== 0;
+      const owner = { uid: uid ?? 0, gid: gid ?? 0, mode: mode ?? 0 };
+      return { kind: fileKind(info), rdev: rdev ?? 0, inode, executable, owner };
     } catch (error) {
       // A file where a directory should be on the way (ENOTDIR) is a missing file, too.
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {

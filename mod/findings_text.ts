@@ -13,6 +13,7 @@ import {
   type Verdict,
 } from "./findings.ts";
 import { wrap } from "./help.ts";
+import { quote } from "./origins.ts";
 
 /** Colours of ECMA-48, see console_codes(4). */
 const COLOURS: Readonly<Record<Level | "heading" | "faint", string>> = {
@@ -63,7 +64,8 @@ export function verdictText(findings: readonly Finding[]): string {
 function findingLines(finding: Finding, nameWidth: number, { width }: Layout, paint: Paint) {
   const { level, name, text, cure } = finding;
   const indent = " ".repeat(2 + MARK_WIDTH + nameWidth);
-  const room = Math.max(30, width - indent.length);
+  // A command line is for copying.
+  const room = name === "command" ? Infinity : Math.max(30, width - indent.length);
   const [first, ...more] = wrap(plain(text), room, indent).split("\n");
   const mark = paint(level, level.padEnd(MARK_WIDTH));
   const lines = [`  ${mark}${name.padEnd(nameWidth)}${first!.trimStart()}`, ...more];
@@ -90,10 +92,20 @@ interface Row {
 function configurationRows({ settings, arguments: args }: Report): Row[] {
   return [
     ...settings.map(({ name, value, origin, file }) => ({ name, value, from: file ?? origin })),
-    ...args.map(({ value, origin, file }, i) => ({
-      ...{ name: i === 0 ? "arguments" : "", value, from: file ?? origin },
+    ...argumentLines(args).map(({ value, from }, i) => ({
+      ...{ name: i === 0 ? "arguments" : "", value, from },
     })),
   ];
+}
+
+/** Arguments of one origin in one line, as a shell takes them. */
+function argumentLines(args: Report["arguments"]): { value: string; from: string }[] {
+  const origins = [...new Set(args.map(({ origin, file }) => file ?? origin))];
+  return origins.map((from) => ({
+    value: args.filter(({ origin, file }) => (file ?? origin) === from)
+      .map(({ value }) => quote(value)).join(" "),
+    from,
+  }));
 }
 
 /** A table of what is configured, and from where. */
@@ -141,15 +153,13 @@ export function reportLines(report: Report): LogLine[] {
   const { settings, findings } = report;
   const set = settings.filter(({ origin }) => origin !== "default");
   const defaults = settings.filter(({ origin }) => origin === "default").map(({ name }) => name);
-  const args = report.arguments;
-  const from = [...new Set(args.map(({ origin, file }) => file ?? origin))].join(" and ");
   const info = (text: string): LogLine => ({ level: "info", text });
   return [
     ...set.map(({ name, value, origin, file }) => info(`${name}=${value} (${file ?? origin})`)),
     info(`by default: ${defaults.join(", ")}`),
-    ...args.length === 0
-      ? []
-      : [info(`arguments: ${args.map(({ value }) => value).join(" ")} (${from})`)],
+    ...argumentLines(report.arguments).map(({ value, from }) =>
+      info(`arguments: ${value} (${from})`)
+    ),
     ...findings.map(({ area, name, level, text, cure }) => ({
       level: LOG_LEVEL[level],
       text: `${area}: ${name}: ${text}${cure === null ? "" : `; ${cure}`}`,

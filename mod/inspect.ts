@@ -5,19 +5,26 @@
  * @module
  */
 import { adviseMount, adviseServer } from "./advice.ts";
-import { type Config, type MountConfig, readConfig, type Settings } from "./config.ts";
+import { type ReadConfig, readConfig, type Settings } from "./config.ts";
 import type { ConfigFiles } from "./config_directory.ts";
 import { type Finding, findingsOf, maskReport, type Report } from "./findings.ts";
 import { inspectDisk } from "./inspect_disk.ts";
 import { inspectLock } from "./inspect_lock.ts";
-import { inspectMount } from "./inspect_mount.ts";
+import { inspectMount, type MountReport } from "./inspect_mount.ts";
 import { describeSandbox, describeUser } from "./inspect_sandbox.ts";
-import { inspectFiles, inspectListen, inspectProgram } from "./inspect_server.ts";
+import {
+  inspectFiles,
+  inspectListen,
+  inspectProgram,
+  inspectWrites,
+  type View,
+} from "./inspect_server.ts";
+import { inspectAccess } from "./inspect_user.ts";
 import type { LockRecord } from "./lock.ts";
+import { isBelow } from "./mountinfo.ts";
 import { shownArguments, shownSettings } from "./origins.ts";
-import { readTextIfAny } from "./paths.ts";
 import { findSecrets } from "./secrets.ts";
-import { parseServerArgs, resolvePath } from "./server_args.ts";
+import { parseServerArgs, resolvePath, serverFiles } from "./server_args.ts";
 import type { ProgramOutput, World } from "./world.ts";
 
 /** What is looked at. */
@@ -58,15 +65,6 @@ function rememberingPrograms(world: World): World {
 /** rest-server's own default of `--path`. */
 const DEFAULT_PATH = "/tmp/restic";
 
-const CAP_SYS_ADMIN = 21n;
-
-/** Whether this process has CAP_SYS_ADMIN, by `/proc/self/status`. */
-async function mayMount(world: World): Promise<boolean> {
-  const status = await readTextIfAny("/proc/self/status", world.files) ?? "";
-  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
-  return (BigInt(`0x${mask}`) >> CAP_SYS_ADMIN & 1n) === 1n;
-}
-
 function configFindings(
   settings: Settings,
   problems: readonly string[],
@@ -81,8 +79,33 @@ function configFindings(
   ];
 }
 
-const hasMount = (config: Config): config is Config & { mount: MountConfig } =>
-  config.mount !== null;
+/** What rest-server will be, do and may do. */
+async function inspectService(
+  { directory, landlock }: Question,
+  { config, mountWanted }: ReadConfig,
+  args: readonly string[],
+  view: View,
+  running: LockRecord | undefined,
+  world: World,
+): Promise<Finding[]> {
+  const server = parseServerArgs(args);
+  const path = resolvePath(server.path ?? DEFAULT_PATH, directory);
+  const { platform, socketActivated } = world;
+  const mounted = config.mount === null || view.shows === view.target;
+  const files = serverFiles(server, path, directory).map(({ path }) => path)
+    .filter((file) => mounted || !isBelow(file, view.target!));
+  return [
+    ...await inspectFiles(server, path, directory, view, world),
+    ...await inspectWrites(server, directory, view, world),
+    await inspectListen(server.listen, directory, running, world),
+    ...adviseServer(args, { platform, socketActivated, mounted: mountWanted }),
+    describeUser(config, world.root),
+    ...config.user === null || config.mount === null
+      ? []
+      : await inspectAccess(config.user, mounted ? path : null, files, world),
+    describeSandbox(config, server, directory, landlock),
+  ];
+}
 
 /**
  * Looks at everything.
@@ -97,44 +120,33 @@ export async function inspect(
   const world = rememberingPrograms(outside);
   const { settings, files, directory } = question;
   const args = [...files?.args ?? [], ...question.args];
-  const server = parseServerArgs(args);
-  const { config, problems, mountWanted } = readConfig(settings, server, directory);
-  const findings = configFindings(settings, [...question.problems, ...problems], config.warnings);
+  const read = readConfig(settings, parseServerArgs(args), directory);
+  const { config, mountWanted } = read;
+  const problems = [...question.problems, ...read.problems];
+  const findings = configFindings(settings, problems, config.warnings);
 
   const program = inspectProgram(config.server, world, signal);
   const disk = await inspectDisk(config, world, signal);
   signal.throwIfAborted();
   findings.push(...disk.findings);
 
-  let view: string | null = null;
+  let mount: MountReport | undefined;
   let running: LockRecord | undefined;
-  let mount: Report["mount"] = null;
-  if (hasMount(config)) {
-    const report = await inspectMount(config, disk.found, await mayMount(world), world);
-    const other = await inspectLock(report.target, question.runDirectories, world);
-    findings.push(...report.findings, other.finding);
-    findings.push(...adviseMount(config, disk.found?.fstype ?? config.mount.fstype));
-    ({ mount, view } = report);
+  if (config.mount !== null) {
+    mount = await inspectMount(config.mount, disk.found, world);
+    const other = await inspectLock(mount.target, question.runDirectories, world);
     running = other.record;
+    findings.push(...mount.findings, other.finding);
+    findings.push(...adviseMount(config, mount.mount.fstype, world.platform));
   } else if (!mountWanted) {
     const { warning } = findingsOf("mount");
     const text = "no mount is configured: rest-server would run without one, and without a sandbox";
     findings.push(warning("command", text, "set MNT_SOURCE and MNT_TARGET"));
   }
-
-  const path = resolvePath(server.path ?? DEFAULT_PATH, directory);
-  const shows = { target: config.mount?.target ?? null, shows: view };
+  const view = { target: config.mount?.target ?? null, shows: mount?.view ?? null };
   findings.push(
     await program,
-    ...await inspectFiles(server, path, directory, shows, world),
-    await inspectListen(server.listen, directory, running, world),
-    ...adviseServer(args, {
-      platform: world.platform,
-      socketActivated: world.socketActivated,
-      mounted: mountWanted,
-    }),
-    describeUser(config, world.root),
-    describeSandbox(config, server, directory, question.landlock),
+    ...await inspectService(question, read, args, view, running, world),
   );
   signal.throwIfAborted();
   const known = findSecrets([...[...settings.values()].map(({ value }) => value), ...args]);
@@ -144,7 +156,7 @@ export async function inspect(
     settings: shownSettings(settings),
     arguments: shownArguments(files, question.args),
     devices: disk.devices,
-    mount,
+    mount: mount?.mount ?? null,
     findings,
   }, known);
 }

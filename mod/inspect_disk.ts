@@ -1,18 +1,18 @@
 /**
- * What `check` asks of disks and kernel: which device the source means, and whether its file system is known.
+ * What `check` asks of disks: which device the source means, and whether it can be mounted.
  *
  * @module
  */
 import type { BlockDevice } from "./blkid.ts";
 import type { Config, MountConfig } from "./config.ts";
 import { Failure, messageOf } from "./exit.ts";
-import { type Finding, findingsOf, type ShownDevice, splitHint } from "./findings.ts";
+import { type Finding, findingsOf, type ShownDevice } from "./findings.ts";
 import { unmountable } from "./hints.ts";
-import { findSupport } from "./kernel_filesystems.ts";
+import { describeDevice, explainAbsence, listDevices, shownDevices } from "./inspect_devices.ts";
+import { compareTypes, inspectKernel } from "./inspect_kernel.ts";
 import { askBlkid, type Blkid, type FoundSource, lookOnce, needsBlkid } from "./look.ts";
 import { readTextIfAny } from "./paths.ts";
 import { findBlkid } from "./server.ts";
-import { findNearMisses, matchTag, type SourceSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
 const { ok, note, warning, error, missing, failure } = findingsOf("disk");
@@ -25,99 +25,45 @@ export interface DiskReport {
   readonly found: FoundSource | null;
 }
 
-/** At most so many devices stand in a line. */
-const MAX_NAMED = 12;
-
-/** `"/dev/sdb1" (ext4, LABEL=restic, UUID=5e1c)`: what a source can name it by. */
-function describeDevice({ path, tags }: Pick<BlockDevice, "path" | "tags">): string {
-  const words = ["LABEL", "UUID", "PARTLABEL", "PARTUUID"]
-    .flatMap((name) => tags[name] === undefined ? [] : [`${name}=${tags[name]}`]);
-  return `"${path}" (${[tags["TYPE"] ?? "no file system", ...words].join(", ")})`;
-}
-
-/** Paths of the devices that the source means. */
-async function meant(
-  source: SourceSpec,
-  devices: readonly BlockDevice[],
-  world: World,
-): Promise<readonly string[]> {
-  if (source.kind === "path") {
-    const real = await world.files.realPath(source.path).catch(() => source.path);
-    return [source.path, real];
-  }
-  if (source.kind === "other") return [];
-  const match = matchTag(source.tag, source.value, devices);
-  if (match.kind === "none") return [];
-  const found = match.kind === "one"
-    ? [match.device]
-    : match.kind === "btrfs"
-    ? match.members
-    : match.devices;
-  return found.map(({ path }) => path);
-}
-
-async function shownDevices(
-  source: SourceSpec | undefined,
-  devices: readonly BlockDevice[],
-  world: World,
-): Promise<ShownDevice[]> {
-  const yes = source === undefined ? [] : await meant(source, devices, world);
-  const near = source?.kind === "tag" ? findNearMisses(source.tag, source.value, devices) : [];
-  return devices.map((device) => {
-    const { path, tags } = device;
-    if (yes.includes(path)) return { path, tags, match: "yes", why: null };
-    const why = near.filter((miss) => miss.device === device).map(({ why }) => why).join("; ");
-    return { path, tags, match: why === "" ? "no" : "near", why: why === "" ? null : why };
-  });
-}
-
-/** Udev makes these links, and a gokrazy has none. */
-function tagOfLink(path: string): string | undefined {
-  const [, tag, value] = /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.+)$/.exec(path) ?? [];
-  return tag === undefined ? undefined : `MNT_SOURCE=${tag.toUpperCase()}=${value}`;
-}
-
-/** Why the source means no device that can be mounted now. */
-function notFound(mount: MountConfig, why: string, devices: readonly ShownDevice[], world: World) {
-  const { source } = mount;
-  const near = devices.filter(({ match }) => match === "near").map((device) =>
-    warning("near miss", `${device.why}; ${describeDevice(device)}`, "compare it with MNT_SOURCE")
+/** Who else uses a device: a RAID or a volume on it, or swapping. */
+async function usersOf(found: FoundSource, world: World): Promise<string[]> {
+  const { files } = world;
+  const holders = await Promise.all(
+    found.majorMinors.map((number) =>
+      files.list(`/sys/dev/block/${number}/holders`).catch((): string[] => [])
+    ),
   );
-  const there = devices.filter(({ match }) => match === "yes");
-  const layer = there.length === 1
-    ? unmountable(there[0]!.tags["TYPE"], there[0]!.path)
-    : undefined;
-  if (layer !== undefined) {
-    const text = `${source.text} is ${describeDevice(there[0]!)}: ${layer.because}`;
-    return [error("source", text, layer.hint)];
-  }
-  if (/^blkid knows no file system/.test(why)) return [failure("source", asFailure(why))];
-  if (there.length > 0) {
-    const names = there.map(describeDevice).join(", ");
-    const [state, hint] = splitHint(why);
-    const cure = hint ?? "plug in what is missing";
-    return [
-      missing(
-        "source",
-        `${source.text} cannot be mounted now: ${state}`,
-        `${cure}; it is ${names}`,
-      ),
-    ];
-  }
-  const link = source.kind === "path" ? tagOfLink(source.path) : undefined;
-  const cure = !world.root
-    ? "run this as root: nobody else can read disks"
-    : near.length > 0
-    ? "set MNT_SOURCE to what the near miss shows, or plug the disk in"
-    : link === undefined
-    ? "plug the disk in, or set MNT_SOURCE to one of those that blkid sees"
-    : `plug the disk in; without udev no such link is made: set ${link}`;
-  const said = source.kind === "tag" ? "no device has it" : why;
-  return [missing("source", `${source.text} is not there: ${said}`, cure), ...near];
+  const swaps = (await readTextIfAny("/proc/swaps", files) ?? "").split("\n").slice(1)
+    .map((line) => line.split(/\s/, 1)[0]!);
+  return [
+    ...holders.flat(),
+    ...swaps.includes(found.source) ? ["swap"] : [],
+  ];
 }
 
-function asFailure(message: string): Pick<Failure, "message" | "kind"> {
-  return { message, kind: "configuration" };
+async function describeFound(
+  { source }: MountConfig,
+  found: FoundSource,
+  devices: readonly ShownDevice[],
+  world: World,
+): Promise<Finding[]> {
+  if (source.kind === "other") {
+    return [note("source", `${source.text} is no device: ${found.fstype} takes it as it is`)];
+  }
+  const paths = [found.source, ...found.otherMembers];
+  const there = devices.filter(({ path, match }) => match === "yes" || paths.includes(path));
+  const unseen = { path: found.source, tags: { TYPE: found.fstype } };
+  const names = (there.length > 0 ? there : [unseen]).map(describeDevice);
+  const users = await usersOf(found, world);
+  return [
+    ok("source", `${source.text} is ${names.join(", ")}`),
+    ...found.warnings.map((text) => warning("source", text)),
+    ...users.length === 0 ? [] : [error(
+      "source",
+      `"${found.source}" is in use by ${users.join(", ")}: the kernel would say EBUSY`,
+      "set MNT_SOURCE to what is made of it, or take that apart",
+    )],
+  ];
 }
 
 async function inspectSource(
@@ -127,72 +73,51 @@ async function inspectSource(
   world: World,
   signal: AbortSignal,
 ): Promise<Pick<DiskReport, "findings" | "found">> {
-  const { source } = mount;
+  const there = devices.filter(({ match }) => match === "yes");
+  for (const device of there) {
+    const layer = unmountable(device.tags["TYPE"], device.path);
+    if (layer === undefined) continue;
+    const text = `${mount.source.text} is ${describeDevice(device)}: ${layer.because}`;
+    return { findings: [error("source", text, layer.hint)], found: null };
+  }
   try {
     const look = await lookOnce(mount, blkid, world, signal);
     const found = look.kind === "found" ? look.found : look.soft ?? null;
-    if (found === null && look.kind === "waiting") {
-      return { findings: notFound(mount, look.why, devices, world), found: null };
-    }
-    const warnings = found!.warnings.map((text) => warning("source", text));
-    if (source.kind === "other") {
-      const text = `${source.text} is no device: ${found!.fstype} takes it as it is`;
-      return { findings: [note("source", text)], found };
-    }
-    const paths = [found!.source, ...found!.otherMembers];
-    const names = paths.map((path) =>
-      describeDevice(
-        devices.find((device) => device.path === path) ??
-          { path, tags: { TYPE: found!.fstype } },
-      )
-    );
-    return {
-      findings: [ok("source", `${source.text} is ${names.join(", ")}`), ...warnings],
-      found,
-    };
+    const findings = look.kind === "waiting" && found === null
+      ? explainAbsence(mount, look.why, devices, world.root)
+      : await describeFound(mount, found!, devices, world);
+    return { findings, found };
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
     return { findings: [failure("source", cause)], found: null };
   }
 }
 
-async function inspectKernel(fstype: string, world: World): Promise<Finding> {
-  const { files } = world;
-  const release = (await readTextIfAny("/proc/sys/kernel/osrelease", files))?.trim();
-  const modprobe = (await readTextIfAny("/proc/sys/kernel/modprobe", files))?.trim() ?? "";
-  const support = findSupport(fstype, {
-    filesystems: await readTextIfAny("/proc/filesystems", files) ?? "",
-    aliases: await readTextIfAny(`/lib/modules/${release}/modules.alias`, files),
-    modprobe: modprobe !== "" && await files.stat(modprobe).catch(() => null) !== null,
-  });
-  switch (support.kind) {
-    case "here":
-      return ok("file system", `this kernel has ${fstype}`);
-    case "module":
-      return ok("file system", `this kernel loads ${fstype} as the module ${support.module}`);
-    case "unloaded": {
-      const text =
-        `this kernel has ${fstype} as the module ${support.module}, which is not loaded, ` +
-        "and no modprobe to load it";
-      return error("file system", text, `load ${support.module} before this program starts`);
-    }
-    case "none": {
-      const has = support.has.length === 0 ? "none that can be read" : support.has.join(", ");
-      return error(
-        "file system",
-        `this kernel has no file system "${fstype}"; it has ${has}`,
-        "use a kernel with it, or a disk with another file system; in a container, load its module on the host",
-      );
-    }
+/** blkid, and what it sees; `null` in place of the devices where it could not be asked. */
+async function inspectBlkid(
+  given: string | null,
+  needed: boolean,
+  world: World,
+  signal: AbortSignal,
+): Promise<{ findings: Finding[]; blkid: Blkid; seen: BlockDevice[] | null }> {
+  const findings: Finding[] = [];
+  let blkid: Blkid = { program: "" };
+  try {
+    blkid = { program: await findBlkid(given, world) };
+    findings.push(ok("blkid", `blkid is "${blkid.program}"`));
+    const seen = await askBlkid(blkid, undefined, world, signal);
+    if (seen.length === 0) findings.push(note("device", "blkid sees no devices at all"));
+    return { findings, blkid, seen };
+  } catch (cause) {
+    signal.throwIfAborted();
+    // Where it ran, and failed or hung, the disks may be at fault, and the next time it can go well.
+    const told = cause instanceof Failure
+      ? failure("blkid", cause)
+      : missing("blkid", messageOf(cause), "see the kernel log, and the health of the disks");
+    findings.push(needed ? told : note("blkid", told.text));
+    return { findings, blkid, seen: null };
   }
 }
-
-/** File systems that the driver of another name mounts, too. */
-const KIN: readonly (readonly string[])[] = [
-  ["ext2", "ext3", "ext4"],
-  ["vfat", "msdos"],
-  ["ntfs", "ntfs3"],
-];
 
 /** Asks blkid and the kernel; nothing is mounted. */
 export async function inspectDisk(
@@ -200,44 +125,18 @@ export async function inspectDisk(
   world: World,
   signal: AbortSignal,
 ): Promise<DiskReport> {
-  const findings: Finding[] = [];
-  let blkid: Blkid = { program: "" };
-  let seen: BlockDevice[] = [];
-  try {
-    blkid = { program: await findBlkid(given, world) };
-    findings.push(ok("blkid", `blkid is "${blkid.program}"`));
-    seen = await askBlkid(blkid, undefined, world, signal);
-  } catch (cause) {
-    // Where it ran, and failed or hung, the disks may be at fault, and the next time it can go well.
-    const told = cause instanceof Failure
-      ? failure("blkid", cause)
-      : missing("blkid", messageOf(cause), "see the kernel log, and the health of the disks");
-    if (mount !== null && needsBlkid(mount)) {
-      return { findings: [...findings, told], devices: [], found: null };
-    }
-    findings.push(note("blkid", told.text));
-  }
-  const devices = await shownDevices(mount?.source, seen, world);
-  const result = mount === null
+  const needed = mount !== null && needsBlkid(mount);
+  const { findings, blkid, seen } = await inspectBlkid(given, needed, world, signal);
+  const devices = await shownDevices(mount?.source, seen ?? [], world);
+  if (needed && seen === null) return { findings, devices, found: null };
+  const { findings: more, found } = mount === null
     ? { findings: [], found: null }
     : await inspectSource(mount, blkid, devices, world, signal);
-  findings.push(...result.findings);
-  const others = devices.filter(({ match }) => match === "no");
-  if (others.length > 0 && (result.found === null || mount === null)) {
-    const more = others.length > MAX_NAMED ? `, and ${others.length - MAX_NAMED} more` : "";
-    const names = others.slice(0, MAX_NAMED).map(describeDevice).join(", ");
-    findings.push(note("devices", `blkid sees ${names}${more}`));
-  } else if (devices.length === 0 && mount?.source.kind !== "other" && blkid.program !== "") {
-    findings.push(note("devices", "blkid sees no devices at all"));
-  }
-  const blkidType = devices.find(({ path }) => path === result.found?.source)?.tags["TYPE"];
-  const fstype = result.found?.fstype ?? mount?.fstype ?? undefined;
-  if (fstype !== undefined) findings.push(await inspectKernel(fstype, world));
-  const fits = blkidType === undefined || fstype === undefined || blkidType === fstype ||
-    KIN.some((names) => names.includes(blkidType) && names.includes(fstype));
-  if (!fits) {
-    const text = `MNT_FSTYPE=${fstype}, but blkid sees ${blkidType} on "${result.found!.source}"`;
-    findings.push(error("file system", text, `set MNT_FSTYPE=${blkidType}, or leave it unset`));
-  }
-  return { findings, devices, found: result.found };
+  findings.push(...more);
+  if (found === null) findings.push(...listDevices(devices));
+  const fstype = found?.fstype ?? mount?.fstype ?? undefined;
+  if (fstype === undefined) return { findings, devices, found };
+  const blkidType = devices.find(({ match }) => match === "yes")?.tags["TYPE"];
+  findings.push(await inspectKernel(fstype, world), ...compareTypes(fstype, blkidType));
+  return { findings, devices, found };
 }

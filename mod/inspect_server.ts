@@ -35,7 +35,7 @@ export async function inspectProgram(
   try {
     const program = await findServer(given, world);
     const said = await world.programs.output(program, ["--version"], VERSION_LIMIT_MS, signal);
-    const line = said.stdout.split("\n", 1)[0]!.trim();
+    const line = said.stdout.split("\n", 1)[0]!.trim().replace(/^rest-server version /, "");
     if (said.code === 0 && line !== "") return ok("program", `"${program}" is ${line}`);
     const how = said.signal === "SIGKILL"
       ? `did not answer within ${VERSION_LIMIT_MS / 1000} s`
@@ -56,14 +56,17 @@ export interface View {
   readonly shows: string | null;
 }
 
+/** Where a path can be seen now; `null` where it is on a disk that is not mounted. */
+function seenAt(path: string, { target, shows }: View): string | null {
+  if (target === null || !isBelow(path, target)) return path;
+  return shows === null ? null : `${shows === "/" ? "" : shows}${path.slice(target.length)}`;
+}
+
 async function inspectFile(file: ServerFile, view: View, world: World): Promise<Finding> {
-  let { path } = file;
-  if (view.target !== null && isBelow(path, view.target)) {
-    if (view.shows === null) {
-      const text = `${file.what} "${path}" is on the disk: it is looked at once that is mounted`;
-      return note("files", text, file.cure);
-    }
-    path = `${view.shows === "/" ? "" : view.shows}${path.slice(view.target.length)}`;
+  const path = seenAt(file.path, view);
+  if (path === null) {
+    const text = `${file.what} "${file.path}" is on the disk: it is looked at once that is mounted`;
+    return note("files", text);
   }
   try {
     await requireReadable({ ...file, path }, world);
@@ -72,6 +75,24 @@ async function inspectFile(file: ServerFile, view: View, world: World): Promise<
     if (!(cause instanceof Failure)) throw cause;
     return failure("files", cause);
   }
+}
+
+/** The directories of the files that rest-server's flags have it write. */
+export async function inspectWrites(
+  { log, cpuProfile }: ServerArgs,
+  directory: string,
+  view: View,
+  world: World,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [flag, file] of Object.entries({ "--log": log, "--cpu-profile": cpuProfile })) {
+    if (file === undefined) continue;
+    const parent = seenAt(resolvePath(`${file}/..`, directory), view);
+    if (parent === null || (await world.files.stat(parent))?.kind === "directory") continue;
+    const text = `Cannot write to ${flag} "${file}": "${parent}" is no directory`;
+    findings.push(error("files", text, "make it, or give another file"));
+  }
+  return findings;
 }
 
 /** The password file and the TLS files. */
@@ -125,6 +146,11 @@ export async function inspectListen(
     const listeners = parseUnixListeners(await read("unix"));
     // The kernel knows it by the name that it was given, which can be relative.
     const taken = listeners.find(({ host }) => host === path || host === listen.path);
+    const parent = resolvePath(`${path}/..`, directory);
+    if (!path.startsWith("@") && await world.files.stat(parent) === null) {
+      const text = `Cannot listen on "unix:${path}": "${parent}" is not there`;
+      return error("address", text, "make it, or change --listen");
+    }
     const facts = await world.files.stat(path).catch(() => null);
     if (taken === undefined && facts?.kind === "socket") {
       return ok(

@@ -49,3 +49,8 @@ export function shownArguments(
     ...given.map((value): ShownArgument => ({ value, origin: "command line", file: null })),
   ];
 }
+
+/** A word as a shell takes it. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

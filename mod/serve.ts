@@ -6,7 +6,7 @@
 import { Ahead } from "./ahead.ts";
 import { announced } from "./announce.ts";
 import { checkServer, removeSocket } from "./preflight.ts";
-import type { MountConfig } from "./config.ts";
+import { GOKRAZY_STOP_MAX_MS, type MountConfig } from "./config.ts";
 import { type Ending, Failure } from "./exit.ts";
 import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts";
 import type { TargetLock } from "./lock.ts";
@@ -18,9 +18,6 @@ import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { superviseServer } from "./server.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { World } from "./world.ts";
-
-/** gokrazy kills everything 100 s after SIGTERM; this leaves time to unmount. */
-const GOKRAZY_STOP_MAX_MS = 80_000;
 
 /** How rest-server ended, and after which time. */
 export interface Served {

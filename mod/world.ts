@@ -27,6 +27,8 @@ export interface FileFacts {
   readonly rdev: number;
   readonly inode: number | null;
   readonly executable: boolean;
+  /** Whose it is, and what who may do: bits of inode(7). */
+  readonly owner?: { readonly uid: number; readonly gid: number; readonly mode: number };
 }
 
 /** Files by path; each fails with the errors of `Deno.errors`. */
