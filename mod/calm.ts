@@ -9,8 +9,8 @@
  *
  * @module
  */
-import type { EventName } from "./events.ts";
-import type { Level, LineFacts } from "./log_form.ts";
+import type { EventName, LineFacts } from "./events.ts";
+import type { Level } from "./log_form.ts";
 import type { Log } from "./log.ts";
 import type { Clock } from "./world.ts";
 

@@ -11,7 +11,7 @@ export interface FactRow {
   readonly meaning: string;
 }
 
-const fact = (type: FactRow["type"], meaning: string): FactRow => ({ type, meaning });
+const fact = <T extends FactRow["type"]>(type: T, meaning: string) => ({ type, meaning });
 
 /** Every fact, by its name. Times are in seconds. */
 export const FACTS = {
@@ -44,14 +44,36 @@ export const FACTS = {
 
 export type FactName = keyof typeof FACTS;
 
+/** What any line can carry. */
+export const COMMON = [
+  "phase",
+  "source",
+  "target",
+  "left_out",
+] as const satisfies readonly FactName[];
+
+interface FactTypes {
+  string: string;
+  number: number;
+  boolean: boolean;
+  strings: readonly string[];
+}
+
+type FactsNamed<N extends FactName> = {
+  readonly [K in N]?: FactTypes[typeof FACTS[K]["type"]];
+};
+
+/** Facts that each line carries. */
+export type CommonFacts = FactsNamed<typeof COMMON[number]>;
+
 /** A kind of line. */
 export interface EventRow {
   readonly when: string;
-  /** Those that it can carry, beside `left_out`. */
+  /** Those that it can carry, beside {@linkcode COMMON}. */
   readonly facts: readonly FactName[];
 }
 
-const event = (when: string, ...facts: readonly FactName[]): EventRow => ({ when, facts });
+const event = <const F extends readonly FactName[]>(when: string, ...facts: F) => ({ when, facts });
 
 /** Every kind of line. */
 export const EVENTS = {
@@ -95,3 +117,11 @@ export const EVENTS = {
 } as const satisfies Readonly<Record<string, EventRow>>;
 
 export type EventName = keyof typeof EVENTS;
+
+/** What a line says of itself for programs: the kind of line, and the facts of that kind alone. */
+export type LineFacts = {
+  [E in EventName]:
+    & { readonly event: E }
+    & FactsNamed<typeof EVENTS[E]["facts"][number]>
+    & CommonFacts;
+}[EventName];

@@ -7,15 +7,8 @@
  */
 
 import { calm } from "./calm.ts";
-import {
-  type Facts,
-  formatJson,
-  formatText,
-  type Level,
-  type Line,
-  type LineFacts,
-  type Outlet,
-} from "./log_form.ts";
+import type { CommonFacts, LineFacts } from "./events.ts";
+import { formatJson, formatText, type Level, type Line, type Outlet } from "./log_form.ts";
 import { hideSecrets } from "./secrets.ts";
 import type { Clock } from "./world.ts";
 
@@ -101,7 +94,7 @@ export interface FlushableLog extends Log {
   /** A text without what is hidden. */
   shown(text: string): string;
   /** Facts that each line carries from now on, beside its own. */
-  note(facts: Facts): void;
+  note(facts: CommonFacts): void;
   /** Waits until all lines are written, at most `limitMs`. */
   flush(limitMs: number): Promise<void>;
 }
@@ -123,7 +116,7 @@ export function createLog(
 ): FlushableLog {
   let format = formatText;
   let secrets: readonly string[] = [];
-  let common: Facts = {};
+  let common: CommonFacts = {};
   const startMs = clock.now();
   let loading = false;
   let logger: Logger | undefined;

@@ -3,15 +3,9 @@
  *
  * @module
  */
-import type { EventName } from "./events.ts";
+import type { LineFacts } from "./events.ts";
 
 export type Level = "info" | "warning" | "error";
-
-/** Facts of a line for programs; the json form alone shows them, but for a stack. */
-export type Facts = Readonly<Record<string, string | number | boolean | readonly string[]>>;
-
-/** What each line says of itself: the kind of line, which never changes its name. */
-export type LineFacts = Facts & { readonly event: EventName; readonly stack?: string };
 
 /** One line before it is written. */
 export interface Line {
@@ -79,7 +73,8 @@ function levelWord({ level }: Line): string {
 
 /** The message, and each line of a stack below it. */
 function linesOf({ message, facts }: Line): string[] {
-  return [message, ...facts.stack?.split("\n") ?? []].map(escape);
+  const stack = facts.event === "defect" ? facts.stack?.split("\n") : undefined;
+  return [message, ...stack ?? []].map(escape);
 }
 
 /** Local time of the day, as a person at the terminal has it. */
@@ -110,12 +105,12 @@ export function formatText(line: Line, outlet: Outlet): string {
 export function formatJson(line: Line, outlet: Outlet): string {
   const { event, ...facts } = line.facts;
   const object = JSON.stringify({
-    ...facts,
     time: new Date(line.timeMs).toISOString(),
     uptime_seconds: line.uptimeSeconds,
     level: line.level,
     event,
     message: line.message,
+    ...facts,
   });
   // The journal takes the priority away before it stores the object.
   return outlet === "journal" ? PRIORITY[line.level] + object : object;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CommonFacts } from "./events.ts";
 import type { ProcessMark } from "./processes.ts";
 
 /** Where the one line of flow is. */
@@ -41,7 +42,7 @@ export interface PastFailure {
 export type StateListener = (state: State) => void;
 
 /** What each line of the log says of the state. */
-export function stateFacts({ phase, source, target }: State): Record<string, string> {
+export function stateFacts({ phase, source, target }: State): CommonFacts {
   return { phase, ...source === null ? {} : { source }, ...target === null ? {} : { target } };
 }
 

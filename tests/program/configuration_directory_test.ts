@@ -31,7 +31,7 @@ Deno.test("MNT_CONFIG_DIR: variables and arguments are taken from the files", as
   await wrapper.outLine(/^ready$/);
   assert.deepEqual(await place.args(), [...QUIET_ARGS, " two words ", "--debug", ""]);
   assert.ok((await place.environment()).includes("GREETING=two words"));
-  await wrapper.errLine(/^{.*"level":"info","message":"no mount is configured/);
+  await wrapper.errLine(/^{.*"level":"info","event":"no-mount","message":"no mount is configured/);
   wrapper.signal("SIGTERM");
   assert.equal(await wrapper.code(), 137, "MNT_STOP=0 of the file must be in force");
 });

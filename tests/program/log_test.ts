@@ -1,6 +1,7 @@
 /** All lines of the program go to stderr, in the form asked for, and never hold anything up. */
 import assert from "node:assert/strict";
 import { fakePlace, type Place, testWithMount, tmpfsOn } from "../support/fake_server.ts";
+import { parseJsonLine } from "../support/log_lines.ts";
 import { until } from "../support/wait.ts";
 import { PROGRAM, type Wrapper } from "../support/wrapper.ts";
 
@@ -8,6 +9,7 @@ const TEXT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \+\d+s restic-rest-server: \S/;
 
 async function serveAndStop(wrapper: Wrapper): Promise<void> {
   await wrapper.outLine(/^ready$/);
+  await wrapper.errLine(/: serving "/);
   wrapper.signal("SIGTERM");
   assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
 }
@@ -17,7 +19,8 @@ testWithMount("all lines of the program are on stderr, stdout is rest-server's a
   await using wrapper = place.start(tmpfsOn(place));
   await serveAndStop(wrapper);
   assert.deepEqual(wrapper.outLines, ["ready", "got 15"]);
-  assert.equal(wrapper.errLines.length, 4);
+  // mounted, serving, stopping, stopped, unmounted.
+  assert.equal(wrapper.errLines.length, 5);
   for (const line of wrapper.errLines) assert.match(line, TEXT);
 });
 
@@ -35,23 +38,26 @@ testWithMount(
     };
     await using wrapper = place.start({ ...disk, env });
     await wrapper.outLine(/^ready$/);
+    await wrapper.errLine(/"event":"serving"/);
     wrapper.signal("SIGTERM");
     assert.equal(await wrapper.code(), 137);
-    const lines = wrapper.errLines.map((line) => JSON.parse(line));
-    for (const { time, uptime_seconds, level, message } of lines) {
-      assert.equal(new Date(time).toISOString(), time);
-      assert.ok(Number.isInteger(uptime_seconds) && uptime_seconds > 0);
-      assert.ok(["info", "warning", "error"].includes(level));
-      assert.equal(typeof message, "string");
-    }
-    const levels = ["warning", "info", "info", "warning", "error", "info"];
-    assert.deepEqual(lines.map(({ level }) => level), levels, wrapper.errLines.join("\n"));
-    const { source, target, fstype } = lines.find(({ message }) => message.startsWith("mounted"));
-    assert.deepEqual({ source, target, fstype }, {
-      source: "tmpfs",
-      target: disk.target,
-      fstype: "tmpfs",
-    });
+    const lines = wrapper.errLines.map(parseJsonLine);
+    const said = lines.map(({ level, event, phase }) => `${level} ${event} ${phase}`);
+    assert.deepEqual(said, [
+      "warning config-warning starting",
+      "info mounted mounting",
+      "info serving serving",
+      "info stopping serving",
+      "warning killing stopping",
+      "error server-ended stopping",
+      "info unmounted unmounting",
+    ]);
+    const { source, target, fstype, devices, ours } = lines[1]!;
+    assert.deepEqual([source, target, fstype, devices, ours], [
+      ...["tmpfs", disk.target, "tmpfs", ["tmpfs"], true],
+    ]);
+    const { signal, pid } = lines[5]!;
+    assert.deepEqual([signal, pid], ["SIGKILL", lines[2]!["pid"]]);
   },
 );
 
@@ -66,7 +72,8 @@ for (
     await using place = await fakePlace();
     await using wrapper = place.start({ env: { ...env, MNT_LOG: "json" } });
     assert.equal(await wrapper.code(), 78);
-    assert.equal(JSON.parse(wrapper.errLines.join("\n")).level, "error");
+    const { level, event, kind, exit_code } = parseJsonLine(wrapper.errLines.join("\n"));
+    assert.deepEqual([level, event, kind, exit_code], ["error", "failed", "configuration", 78]);
   });
 }
 
@@ -77,6 +84,70 @@ Deno.test("a line holds one event, whatever a name holds", async () => {
   assert.equal(wrapper.errLines.length, 1);
   assert.match(wrapper.errLines[0]!, /"\/none\\[nx]\w*error: all is well\\[rx]\w*"/);
 });
+
+/** Runs the program by a shell script, in which `"$@"` is its command line. */
+const inShell = (script: string) => ["/bin/sh", "-c", script, "sh"];
+
+/** With stderr as what `JOURNAL_STREAM` names; fd 2 is stat's own there, and the same. */
+const JOURNAL = 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@"';
+
+testWithMount("in the journal of systemd each line has its priority, and no time", async () => {
+  await using place = await fakePlace();
+  const disk = tmpfsOn(place);
+  const env = { ...disk.env, MNT_UNKNOWN: "x", FAKE_STUBBORN: "1", MNT_STOP: "0" };
+  await using wrapper = place.start({
+    ...disk,
+    env,
+    prefix: [...disk.prefix, ...inShell(JOURNAL)],
+  });
+  await wrapper.outLine(/^ready$/);
+  await wrapper.errLine(/^<6>serving "/);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 137);
+  assert.deepEqual(wrapper.errLines.map((line) => line.slice(0, 12)), [
+    "<4>Unknown v",
+    '<6>mounted "',
+    '<6>serving "',
+    "<6>SIGTERM: ",
+    "<4>killing r",
+    "<3>rest-serv",
+    "<6>unmounted",
+  ]);
+});
+
+Deno.test("MNT_LOG=json in the journal: an object behind its priority", async () => {
+  await using place = await fakePlace();
+  const env = { MNT_LOG: "json", MNT_SERVER: "/none" };
+  await using wrapper = place.start({ env, prefix: inShell(JOURNAL) });
+  assert.equal(await wrapper.code(), 127);
+  assert.equal(wrapper.errLines[0]!.slice(0, 3), "<3>");
+  parseJsonLine(wrapper.errLines[0]!.slice(3));
+});
+
+Deno.test("a JOURNAL_STREAM that is not our stderr changes nothing", async () => {
+  await using place = await fakePlace();
+  const env = { MNT_SERVER: "/none", JOURNAL_STREAM: "8:1234" };
+  await using wrapper = place.start({ env });
+  assert.equal(await wrapper.code(), 127);
+  assert.match(wrapper.errLines[0]!, TEXT);
+});
+
+/** What stands in front of the message on a terminal; script(1) makes one. */
+const ON_TERMINAL: Record<string, [env: Record<string, string>, start: string]> = {
+  "in colours": [{ TERM: "xterm", NO_COLOR: "" }, "\x1b[2mTIME\x1b[0m \x1b[1;31merror:\x1b[0m "],
+  "plain with NO_COLOR": [{ TERM: "xterm", NO_COLOR: "1" }, "TIME error: "],
+  "plain with TERM=dumb": [{ TERM: "dumb", NO_COLOR: "" }, "TIME error: "],
+};
+for (const [what, [env, start]] of Object.entries(ON_TERMINAL)) {
+  Deno.test(`on a terminal a line is short, and ${what}`, async () => {
+    await using place = await fakePlace();
+    const prefix = inShell('exec script -qec "$*" /dev/null');
+    await using wrapper = place.start({ env: { ...env, MNT_SERVER: "/none" }, prefix });
+    assert.equal(await wrapper.code(), 127);
+    const line = wrapper.outLines[0]!.replace(/\d\d:\d\d:\d\d/, "TIME");
+    assert.ok(line.startsWith(`${start}Cannot find rest-server: tried "/none"`), line);
+  });
+}
 
 /** `P` stands for the place. What is said there, nobody reads. */
 const DEAF = {

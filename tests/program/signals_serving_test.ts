@@ -52,7 +52,8 @@ Deno.test("serving: each other signal of the table is passed on, and none of the
     await wrapper.outLine(/^got /, from);
   }
   assert.deepEqual(gotSignals(wrapper), names);
-  assert.equal(ownLines(wrapper).length, 1, "passing a signal on is nothing to talk about");
+  await wrapper.errLine(/: serving without a mount/);
+  assert.equal(ownLines(wrapper).length, 2, "passing a signal on is nothing to talk about");
   wrapper.signal("SIGTERM");
   assert.equal(await wrapper.code(), 0);
 });
@@ -169,11 +170,13 @@ testWithMount(
     await using place = await fakePlace();
     await using wrapper = place.start(tmpfsOn(place));
     await wrapper.outLine(/^ready$/);
+    await wrapper.errLine(/: serving "/);
     wrapper.signal("SIGTERM");
     assert.equal(await wrapper.code(), 0);
     const said = wrapper.errLines.map((line) => line.replace(/^.*restic-rest-server: /, ""));
     assert.deepEqual(said.map((line) => line.replace(/ ["(].*$/, "")), [
       "mounted",
+      "serving",
       "SIGTERM: stopping rest-server",
       "rest-server has stopped",
       "unmounted",

@@ -13,7 +13,8 @@ import { ERRNO, MS_REMOUNT, type SignalName, SIGNALS } from "../../mod/linux.ts"
 import type { Mounter } from "../../mod/mount.ts";
 import type { MountSpec } from "../../mod/source.ts";
 import { calm } from "../../mod/calm.ts";
-import type { Level, LineFacts } from "../../mod/log_form.ts";
+import type { LineFacts } from "../../mod/events.ts";
+import type { Level } from "../../mod/log_form.ts";
 import { Progress, stateFacts } from "../../mod/progress.ts";
 import type { Clock, DeviceEvents, FileFacts, World } from "../../mod/world.ts";
 
@@ -268,6 +269,7 @@ export class FakeWorld {
       this.#losing = false;
       return Promise.resolve(0);
     },
+    giveUp: () => Promise.resolve(),
     openDirectory: () => ({ fd: 9 }),
     uniqueMountId: () => String(this.mounts.at(-1)?.id),
     uniqueMountIdAt: () => String(this.mounts.at(-1)?.id),

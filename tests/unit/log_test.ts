@@ -69,7 +69,7 @@ Deno.test("setFormat() changes the form of the lines to come", async () => {
   log.info("first", CHECK);
   await log.flush(FLUSH_MS);
   log.setFormat("json");
-  log.warn("second", { ...CHECK, path: "/a" });
+  log.warn("second", { event: "serving", path: "/a" });
   await log.flush(FLUSH_MS);
   log.setFormat("text");
   log.error("third", CHECK);
