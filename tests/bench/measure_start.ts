@@ -1,9 +1,11 @@
 /**
- * Start, stop and idling.
+ * Start, stop and idling; and how each of those that are compared is run.
  *
  * @module
  */
+import { childPids } from "../support/processes.ts";
 import { until, within } from "../support/wait.ts";
+import type { Figures, Memory, MemoryFigures, StartFigures } from "./results.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
@@ -16,6 +18,8 @@ export interface Setting {
   readonly directory: string;
   readonly target: string;
 }
+
+export type Compared = keyof Figures["start"];
 
 export interface Command {
   readonly program: string;
@@ -67,22 +71,24 @@ async function commandWithoutLauncher(setting: Setting): Promise<Command> {
 }
 
 /** The three that are compared, and the third without its launcher. */
-export async function startCommands(setting: Setting): Promise<ReadonlyMap<string, Command>> {
+export async function startCommands(
+  setting: Setting,
+): Promise<Readonly<Record<Compared, Command>>> {
   const script = `dev=$(blkid -c /dev/null -U "$UUID") && ` +
     `mount -o nosuid,nodev,noexec,relatime "$dev" "$TARGET" && exec "$SERVER" "$@"`;
   const { server, uuid, target } = setting;
   const args = serverArgs(setting);
-  return new Map<string, Command>([
-    ["bare", { program: server, args, env: {}, mounts: "before" }],
-    ["script", {
+  return {
+    bare: { program: server, args, env: {}, mounts: "before" },
+    script: {
       program: "/bin/sh",
       args: ["-c", script, "script", ...args],
       env: { UUID: uuid, TARGET: target, SERVER: server },
       mounts: "script",
-    }],
-    ["this", ownCommand(setting)],
-    ["without launcher", await commandWithoutLauncher(setting)],
-  ]);
+    },
+    this: ownCommand(setting),
+    withoutLauncher: await commandWithoutLauncher(setting),
+  };
 }
 
 export async function runTool(program: string, ...args: string[]): Promise<string> {
@@ -126,10 +132,14 @@ export async function startListening(
         listening.resolve({ url: `rest:http://${address}/`, atMs: performance.now() });
       }
     }
-    listening.reject(new Error(`it ended before it listened:\n${text}`));
+    listening.reject(new Error("it ended before it listened"));
   })();
   const { url, atMs } = await within(listening.promise, "a server that listens").catch((error) => {
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
     throw new Error(`${error.message}; it said:\n${text}`);
   });
   return {
@@ -152,8 +162,10 @@ export async function withListening<T>(
   setting: Setting,
   command: Command,
   work: (listening: Listening) => Promise<T>,
+  begin: () => Promise<void> = async () => {},
 ): Promise<T & { stopMs: number }> {
   if (command.mounts === "before") await runTool("mount", setting.device, setting.target);
+  await begin();
   const listening = await startListening(command);
   const result = await work(listening);
   const stopMs = await listening.stop();
@@ -161,20 +173,11 @@ export async function withListening<T>(
   return { ...result, stopMs };
 }
 
-export interface Times {
-  readonly startMs: number[];
-  readonly stopMs: number[];
-}
-
 /** Each command once a round, one after the other. The first round warms the caches and does not count. */
-export async function measureRounds(
-  setting: Setting,
-  commands: ReadonlyMap<string, Command>,
-  rounds: number,
-): Promise<ReadonlyMap<string, Times>> {
-  const times = new Map(
-    [...commands.keys()].map((name) => [name, { startMs: [], stopMs: [] } as Times]),
-  );
+export async function measureRounds(setting: Setting, rounds: number): Promise<Figures["start"]> {
+  const times = (): StartFigures => ({ startMs: [], stopMs: [] });
+  const figures = { bare: times(), script: times(), this: times(), withoutLauncher: times() };
+  const commands = Object.entries(await startCommands(setting)) as [Compared, Command][];
   for (let round = 0; round <= rounds; round++) {
     for (const [name, command] of commands) {
       const { startMs, stopMs } = await withListening(
@@ -183,17 +186,11 @@ export async function measureRounds(
         ({ startMs }) => Promise.resolve({ startMs }),
       );
       if (round === 0) continue;
-      times.get(name)!.startMs.push(startMs);
-      times.get(name)!.stopMs.push(stopMs);
+      figures[name].startMs.push(startMs);
+      figures[name].stopMs.push(stopMs);
     }
   }
-  return times;
-}
-
-export interface Idle {
-  readonly residentKb: number;
-  readonly anonymousKb: number;
-  readonly cpuPercent: number;
+  return figures;
 }
 
 /** Clock ticks a second, as `/proc/PID/stat` counts them: USER_HZ, 100 on every Linux that Deno runs on. */
@@ -205,23 +202,46 @@ export async function cpuTicks(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Memory and processor time of the wrapper alone while nobody uses the server. */
-export async function measureIdle(setting: Setting): Promise<Idle> {
-  const seconds = 20;
-  return await withListening(setting, ownCommand(setting), async ({ child }) => {
-    const settleMs = performance.now() + 5000;
-    await until(() => performance.now() > settleMs, "the start to be over");
+async function memoryOf(pid: number): Promise<Memory> {
+  const text = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)![1]);
+  return { residentKb: field("Rss"), anonymousKb: field("Anonymous") };
+}
+
+async function pause(seconds: number, what: string): Promise<void> {
+  const endMs = performance.now() + seconds * 1000;
+  await until(() => performance.now() > endMs, what);
+}
+
+/** After so long the start is over, and what it alone needed is given back. */
+const SETTLE_SECONDS = 5;
+const IDLE_SECONDS = 20;
+
+/** Memory of each while nobody uses the server, and the wrapper's processor time. */
+export async function measureMemory(setting: Setting): Promise<MemoryFigures> {
+  const commands = await startCommands(setting);
+  const alone = (command: Command) =>
+    withListening(setting, command, async ({ child }) => {
+      await pause(SETTLE_SECONDS, "the start to be over");
+      return await memoryOf(child.pid);
+    });
+  const own = await withListening(setting, commands.this, async ({ child }) => {
+    await pause(SETTLE_SECONDS, "the start to be over");
     const before = await cpuTicks(child.pid);
-    const endMs = performance.now() + seconds * 1000;
-    await until(() => performance.now() > endMs, "the idle time to be over");
+    await pause(IDLE_SECONDS, "the idle time to be over");
     const ticks = await cpuTicks(child.pid) - before;
-    const memory = await Deno.readTextFile(`/proc/${child.pid}/smaps_rollup`);
-    const field = (name: string) =>
-      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(memory)![1]);
     return {
-      residentKb: field("Rss"),
-      anonymousKb: field("Anonymous"),
-      cpuPercent: 100 * ticks / TICKS_PER_SECOND / seconds,
+      wrapper: await memoryOf(child.pid),
+      server: await memoryOf(childPids(child.pid)[0]!),
+      cpuPercent: 100 * ticks / TICKS_PER_SECOND / IDLE_SECONDS,
     };
   });
+  const plain = ({ residentKb, anonymousKb }: Memory) => ({ residentKb, anonymousKb });
+  return {
+    bare: plain(await alone(commands.bare)),
+    script: plain(await alone(commands.script)),
+    server: own.server,
+    wrapper: own.wrapper,
+    cpuPercent: own.cpuPercent,
+  };
 }

@@ -13,6 +13,7 @@ import {
   TICKS_PER_SECOND,
   withListening,
 } from "./measure_start.ts";
+import type { Rounds, ThroughputFigures } from "./results.ts";
 
 const FILES = 8;
 const FILE_BYTES = 64 * 2 ** 20;
@@ -43,29 +44,23 @@ async function restic(setting: Setting, url: string, ...args: string[]): Promise
   return performance.now() - beginMs;
 }
 
-/** Milliseconds of each round. `again` is the bare server once more: what it differs by is noise. */
-export interface Rounds {
-  readonly bare: number[];
-  readonly own: number[];
-  readonly again: number[];
-}
-
-interface Flow {
-  readonly backup: Rounds;
-  readonly restore: Rounds;
-  /** Processor time of the wrapper alone, from listening to the end of the restore. */
-  readonly ownCpuMs: number[];
-}
-
 const newRounds = (): Rounds => ({ bare: [], own: [], again: [] });
 
 /** Interleaved; every round has a repository of its own. */
-export async function measureThroughput(setting: Setting, rounds: number): Promise<Flow> {
+export async function measureThroughput(
+  setting: Setting,
+  rounds: number,
+): Promise<ThroughputFigures> {
   const data = `${setting.directory}/data`;
   const restored = `${setting.directory}/restored`;
   await makeData(data);
-  const flow: Flow = { backup: newRounds(), restore: newRounds(), ownCpuMs: [] };
-  const bare = (await startCommands(setting)).get("bare")!;
+  const flow: ThroughputFigures = {
+    megabytes: FILES * FILE_BYTES / 2 ** 20,
+    backup: newRounds(),
+    restore: newRounds(),
+    ownCpuMs: [],
+  };
+  const { bare } = await startCommands(setting);
   const order: [keyof Rounds, Command][] = [
     ["bare", bare],
     ["own", ownCommand(setting)],

@@ -5,7 +5,6 @@
  */
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { until } from "../support/wait.ts";
-import { median } from "./figures.ts";
 import { ownCommand, runTool, type Setting, startListening } from "./measure_start.ts";
 
 /** An image with an ext4 of its own, not attached. */
@@ -17,25 +16,31 @@ async function makeImage(setting: Setting, name: string): Promise<{ image: strin
   return { image, uuid };
 }
 
-/** From the disk's node appearing (losetup has returned) to listening, in milliseconds. */
-export async function measureDiskAppears(setting: Setting, rounds: number): Promise<number[]> {
+/** A disk for which this program waits until it appears. */
+export interface LateDisk {
+  /** From its node appearing (losetup has returned) to listening, in milliseconds. */
+  appear(): Promise<number>;
+}
+
+export async function lateDisk(setting: Setting): Promise<LateDisk> {
   const { image, uuid } = await makeImage(setting, "late");
-  const times: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const waiting = { said: false };
-    const command = ownCommand({ ...setting, uuid });
-    const starting = startListening(command, (text) => {
-      waiting.said ||= text.includes("waiting for");
-    });
-    await until(() => waiting.said, "the line that it waits");
-    const device = await runTool("losetup", "--find", "--show", image);
-    const attachedMs = performance.now();
-    const listening = await starting;
-    times.push(performance.now() - attachedMs);
-    await listening.stop();
-    await runTool("losetup", "--detach", device);
-  }
-  return times;
+  return {
+    async appear() {
+      const waiting = { said: false };
+      const command = ownCommand({ ...setting, uuid });
+      const starting = startListening(command, (text) => {
+        waiting.said ||= text.includes("waiting for");
+      });
+      await until(() => waiting.said, "the line that it waits");
+      const device = await runTool("losetup", "--find", "--show", image);
+      const attachedMs = performance.now();
+      const listening = await starting;
+      const took = performance.now() - attachedMs;
+      await listening.stop();
+      await runTool("losetup", "--detach", device);
+      return took;
+    },
+  };
 }
 
 /** How many times blkid is run when `count` loop devices appear while it waits for another disk. */
@@ -70,18 +75,17 @@ export async function measureBlkidRuns(setting: Setting, count: number): Promise
   return burst;
 }
 
-/** Median milliseconds to parse a mountinfo of `count` mounts. */
-export function measureMountinfo(count: number, rounds: number): number {
+/** Milliseconds to parse a mountinfo of `count` mounts. */
+export function measureMountinfo(count: number, rounds: number): number[] {
   const text = Array.from(
     { length: count },
     (_, i) =>
       `${i + 30} 27 0:${i + 40} / /run/containers/overlay/${i}/merged rw,nosuid,relatime ` +
       `shared:${i} - overlay overlay rw,lowerdir=/var/lib/${i}/lower,upperdir=/var/lib/${i}/upper\n`,
   ).join("");
-  const times = Array.from({ length: rounds }, () => {
+  return Array.from({ length: rounds }, () => {
     const beginMs = performance.now();
     parseMountinfo(text);
     return performance.now() - beginMs;
   });
-  return median(times);
 }
