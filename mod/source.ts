@@ -40,7 +40,7 @@ export function parseSource(text: string): SourceSpec {
   // Two slashes begin the name of a CIFS share.
   if (/^\/(?!\/)/.test(source)) return { kind: "path", path: source, text: source };
   if (source === "" || source.includes("\0")) throw new RangeError("it is empty");
-  if (/^\.{0,2}\//.test(source) || source.startsWith("dev/")) {
+  if (/^\.{1,2}\//.test(source) || source.startsWith("dev/")) {
     throw new RangeError("a path must be absolute");
   }
   return { kind: "other", text: source };

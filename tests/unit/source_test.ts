@@ -45,6 +45,7 @@ Deno.test("parseSource() takes tags, paths and sources that are no devices", () 
     ["/dev/a=b", { kind: "path", path: "/dev/a=b", text: "/dev/a=b" }],
     ["server:/export", { kind: "other", text: "server:/export" }],
     ["[fe80::1]:/export", { kind: "other", text: "[fe80::1]:/export" }],
+    ["//server/share", { kind: "other", text: "//server/share" }],
     ["tmpfs", { kind: "other", text: "tmpfs" }],
     ["UUID", { kind: "other", text: "UUID" }],
     ["__proto__", { kind: "other", text: "__proto__" }],
