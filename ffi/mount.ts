@@ -7,6 +7,7 @@ import {
   AT_EMPTY_PATH,
   ERRNO,
   MNT_DETACH,
+  MNT_FORCE,
   O_CLOEXEC,
   O_DIRECTORY,
   O_EXCL,
@@ -27,6 +28,9 @@ function uniqueMountId(libc: Libc, fd: number): string {
   return known ? String(view.getBigUint64(144, true)) : "";
 }
 
+/** mount(2) of an export that fails this late got no answer; a server that refuses does so at once. */
+const TIMED_OUT_MS = 5000;
+
 /**
  * A Mounter over libc. Calls that can block for minutes run on a thread of their own. errno of that
  * thread cannot be read, so a call that failed there is made once more here: it fails in the same way
@@ -42,7 +46,11 @@ export function libcMounter(libc: Libc): Mounter {
         BigInt(spec.flags),
         spec.data === "" ? null : cString(spec.data),
       ] as const;
+      const startMs = performance.now();
       if (await libc.mountAside(...args) === 0) return 0;
+      // Once more it would take as long, with everything else standing still.
+      const timedOut = performance.now() - startMs >= TIMED_OUT_MS;
+      if (timedOut && !spec.source.startsWith("/")) return ERRNO.ETIMEDOUT;
       return libc.mount(...args) === 0 ? 0 : readErrno(libc);
     },
 
@@ -51,6 +59,10 @@ export function libcMounter(libc: Libc): Mounter {
       const flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0);
       if (await libc.umount2Aside(path, flags) === 0) return 0;
       return libc.umount2(path, flags) === 0 ? 0 : readErrno(libc);
+    },
+
+    async giveUp(target) {
+      await libc.umount2Aside(cString(target), UMOUNT_NOFOLLOW | MNT_FORCE);
     },
 
     openDirectory(path) {

@@ -24,6 +24,7 @@ export const MS_STRICTATIME = 0x1000000;
 export const MS_LAZYTIME = 0x2000000;
 
 /** Unmount flags of umount2(2), from `include/linux/fs.h`. */
+export const MNT_FORCE = 0x1;
 export const MNT_DETACH = 0x2;
 export const UMOUNT_NOFOLLOW = 0x8;
 

@@ -7,9 +7,9 @@ import { HANGS_AFTER_MS, speaking } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
 import { messageOf } from "./exit.ts";
 import { kernelMessages } from "./kmsg.ts";
-import type { FoundSource } from "./look.ts";
 import type { Mounted } from "./mount.ts";
 import { type Findings, probe } from "./probe.ts";
+import { isRemote } from "./remote.ts";
 import type { World } from "./world.ts";
 
 /** A disk that is gone. */
@@ -21,23 +21,25 @@ export interface Loss {
 }
 
 /** Waits for a probe, and says that it hangs; `null` once `ended` is aborted, for nothing else can end that. */
-async function patiently<T>(
-  call: Promise<T>,
-  { source, otherMembers }: FoundSource,
+async function patiently(
+  call: Promise<Findings>,
+  mounted: Mounted,
   world: World,
   ended: AbortSignal,
-): Promise<T | null> {
+): Promise<Findings | null> {
+  const { source, otherMembers } = mounted.found;
   const { clock, log } = world;
   const startMs = clock.now();
   const devices = [source, ...otherMembers];
+  const cause = isRemote(mounted) ? "the server and the network" : "its cable and the kernel log";
   const say = (seconds: number) =>
     log.warn(
-      `"${source}" has not answered for ${seconds} s: it hangs; see its cable and the kernel log`,
+      `"${source}" has not answered for ${seconds} s: it hangs; see ${cause}`,
       { event: "disk-hangs", seconds, devices },
     );
   const result = await speaking(call, HANGS_AFTER_MS, say, world, ended);
   const tookMs = clock.now() - startMs;
-  if (!ended.aborted && tookMs >= HANGS_AFTER_MS) {
+  if (result?.lost === null && tookMs >= HANGS_AFTER_MS) {
     const seconds = Math.round(tookMs / 1000);
     const facts = { event: "disk-answers", seconds, devices } as const;
     log.info(`"${source}" answers again after ${seconds} s`, facts);
@@ -59,8 +61,7 @@ export async function watchDisk(
   ended: AbortSignal,
 ): Promise<Loss | null> {
   const { clock, log } = world;
-  const { found } = mounted;
-  const { source } = found;
+  const { source } = mounted.found;
   const kernelLog = world.openKernelLog();
   let before: readonly string[] = [];
   const withKernel = (text: string, why: string): Loss => {
@@ -74,7 +75,7 @@ export async function watchDisk(
       if (ended.aborted) return null;
       const look = probe(mount, mounted, world).catch((error): Findings => // No descriptor left, /proc not readable: that says nothing about the disk.
       ({ lost: null, troubles: [`Cannot look at "${source}": ${messageOf(error)}`] }));
-      const findings = await patiently(look, found, world, ended);
+      const findings = await patiently(look, mounted, world, ended);
       if (findings === null) return null;
       const { lost, troubles } = findings;
       if (lost !== null) return withKernel(`"${source}" is lost: ${lost}`, lost);

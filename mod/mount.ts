@@ -27,6 +27,8 @@ export interface Mounter {
   mount(spec: MountSpec): Promise<number>;
   /** umount2(2), never following a symlink; `detach` is MNT_DETACH. May take minutes. */
   unmount(target: string, options: { readonly detach: boolean }): Promise<number>;
+  /** umount2(2) with MNT_FORCE: calls that wait for a server that is away fail; a mount in use stays. */
+  giveUp(target: string): Promise<void>;
   /** open(2) of a directory for reading. */
   openDirectory(path: string): { readonly fd: number } | { readonly errno: number };
   /** STATX_MNT_ID_UNIQUE of the mount that a descriptor is on, see statx(2); "" before Linux 6.8. */

@@ -13,6 +13,7 @@ import type { TargetLock } from "./lock.ts";
 import { askBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
 import type { Run } from "./run.ts";
+import { isRemote, untilStopped } from "./remote.ts";
 import { findBlkid } from "./server.ts";
 
 /** Pauses between attempts to mount grow from the first to the last. */
@@ -60,7 +61,8 @@ export async function mountWhenThere(
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
-      const mounted = await mountSource(mount, target, found, lock.left, world, askType);
+      const mounting = mountSource(mount, target, found, lock.left, world, askType);
+      const mounted = await (isRemote({ found }) ? untilStopped(mounting, stopping) : mounting);
       for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
       if (mounted.ours) await lock.write({ mount: mounted.mark });
       return mounted;

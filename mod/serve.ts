@@ -12,6 +12,7 @@ import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts"
 import type { TargetLock } from "./lock.ts";
 import { type Loss, watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
+import { freeWaiters, isRemote } from "./remote.ts";
 import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
@@ -63,6 +64,9 @@ export async function serveMounted(
     watch: (ended) =>
       watchMs === 0 ? Promise.resolve(null) : watchDisk(mount, mounted, watchMs, world, ended),
     onStop: () => mounted.sync(),
+    ...(isRemote(mounted)
+      ? { onStuck: () => freeWaiters(`process ${server.pid}`, mounted, world) }
+      : {}),
   });
   if (!served.lost) await removeSocket(serverArgs.listen, directory, world);
   return served;
@@ -92,8 +96,9 @@ interface Beside {
   readonly beside: (ended: AbortSignal) => Promise<unknown>[];
   /** Gives the loss of the disk; `null` after `ended`. */
   readonly watch?: (ended: AbortSignal) => Promise<Loss | null>;
-  /** Called once, when a stop begins. */
+  /** Called once, when a stop begins; whoever unmounts waits for what it began. */
   readonly onStop?: () => Promise<unknown>;
+  readonly onStuck?: () => void;
 }
 
 /**
@@ -105,7 +110,7 @@ async function superviseLaunched(
   run: Run,
   serverArgs: ServerArgs,
   server: LaunchedServer,
-  { text, path, beside, watch, onStop }: Beside,
+  { text, path, beside, watch, onStop, onStuck }: Beside,
 ): Promise<Served> {
   const { signals, world } = run;
   const startedMs = world.clock.now();
@@ -122,8 +127,9 @@ async function superviseLaunched(
     ...(watching === undefined ? {} : { lost: watching }),
     onStop: () => {
       world.progress.enter("stopping", "stopping rest-server");
-      if (onStop !== undefined) work.push(onStop());
+      void onStop?.();
     },
+    ...(onStuck === undefined ? {} : { onStuck }),
   };
   const { ending, lost } = await superviseServer(server, signals, options, world);
   done.abort();

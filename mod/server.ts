@@ -108,6 +108,8 @@ export interface ServeOptions {
   readonly usesHtpasswd: boolean;
   /** Called once, when a stop begins. */
   readonly onStop?: () => void;
+  /** Called where SIGKILL does not end it, so that whatever it hangs in can be ended. */
+  readonly onStuck?: () => void;
   /** Resolves with the loss of the disk, or with `null` where it never was lost. */
   readonly lost?: Promise<Loss | null>;
 }
@@ -120,6 +122,8 @@ export interface Supervised {
 
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
+/** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
+const STUCK_MS = 5000;
 
 /**
  * Passes signals on to rest-server until it ends, and judges its end. After a stop signal it gets
@@ -160,6 +164,7 @@ export async function superviseServer(
     const { pid } = server;
     log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
     send("SIGKILL");
+    void freeLater();
     const say = (seconds: number) =>
       log.warn(
         `rest-server (process ${pid}) has not ended ${seconds} s after SIGKILL: it hangs in the ` +
@@ -167,6 +172,15 @@ export async function superviseServer(
         { event: "server-hangs", seconds, pid },
       );
     await speaking(gone, REMIND_AFTER_MS, say, world);
+  }
+
+  /** Once a page is given up on, it can hang in the next one. */
+  async function freeLater(): Promise<void> {
+    for (let pauseMs = STUCK_MS; options.onStuck !== undefined; pauseMs *= 2) {
+      await clock.sleep(pauseMs, ended.signal);
+      if (ended.signal.aborted) return;
+      options.onStuck();
+    }
   }
 
   function beginStop(signal: SignalName): void {

@@ -3,18 +3,21 @@
  *
  * @module
  */
-import { announced } from "./announce.ts";
 import { readMounts } from "./existing.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
 import { placeOf } from "./mountinfo.ts";
+import { patientCall } from "./remote.ts";
 import { explainUnmount, retriesUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
 
 /** How long a busy mount is tried before it is detached. */
 const BUSY_LIMIT_MS = 5000;
 const BUSY_PAUSE_MS = 100;
+/** How long the server of an export may take to write everything back, and to let go. */
+const REMOTE_SYNC_MS = 30_000;
+const REMOTE_UNMOUNT_MS = 10_000;
 
 /** Where our own mount is by now: "on its target", "gone", or what keeps its path from leading to it. */
 async function describePlace({ info }: Mounted, world: World): Promise<string> {
@@ -36,7 +39,8 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   const { mounter, clock, log } = world;
   const target = mounted.info.mountPoint;
   world.progress.enter("unmounting", `unmounting "${target}"`);
-  let clean = await announced(`syncfs(2) of "${target}"`, mounted.sync(), world);
+  const syncing = `syncfs(2) of "${target}"`;
+  const clean = await patientCall(syncing, mounted.sync(), REMOTE_SYNC_MS, mounted, world) ?? false;
   if (!clean) {
     log.error(
       `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
@@ -64,8 +68,12 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       );
       return place === "gone" && clean;
     }
-    const call = mounter.unmount(target, { detach: false });
-    const errno = await announced(`umount2(2) of "${target}"`, call, world);
+    const errno = await callUnmount(mounted, false, world);
+    if (errno === null) {
+      const facts = { event: "unmount-failed", why: "it hangs" } as const;
+      log.error(`Cannot unmount "${target}": the call hangs; detaching it lazily`, facts);
+      break;
+    }
     if (errno === 0) {
       log.info(`unmounted "${target}"`, { event: "unmounted" });
       return clean;
@@ -89,13 +97,32 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
     }
     await clock.sleep(BUSY_PAUSE_MS);
   }
-  clean = false;
-  const errno = await mounter.unmount(target, { detach: true });
-  if (errno !== 0) {
-    const facts = { event: "unmount-failed", errno: errnoName(errno) } as const;
-    log.error(explainUnmount(errno, target, []), facts);
+  await callDetach(mounted, world);
+  return false;
+}
+
+/** umount2(2); `null` where it waits for a server that is away. */
+function callUnmount(mounted: Mounted, detach: boolean, world: World): Promise<number | null> {
+  const target = mounted.info.mountPoint;
+  const call = world.mounter.unmount(target, { detach });
+  const what = `umount2(2) of "${target}"`;
+  return patientCall(what, call, REMOTE_UNMOUNT_MS, mounted, world);
+}
+
+/** MNT_DETACH; says it where the mount stays, and gives whether it is gone from the target. */
+async function callDetach(mounted: Mounted, world: World): Promise<boolean> {
+  const target = mounted.info.mountPoint;
+  const errno = await callUnmount(mounted, true, world);
+  if (errno === 0) return true;
+  // The kernel takes it off the target first, and only then waits for the server.
+  if (errno === null && await describePlace(mounted, world) === "gone") return true;
+  const event = "unmount-failed";
+  if (errno === null) {
+    world.log.error(`Cannot detach "${target}": the call hangs`, { event, why: "it hangs" });
+  } else {
+    world.log.error(explainUnmount(errno, target, []), { event, errno: errnoName(errno) });
   }
-  return clean;
+  return false;
 }
 
 /**
@@ -119,14 +146,11 @@ export async function detach(mounted: Mounted, world: World): Promise<boolean> {
     if (place !== "gone") log.warn(`Cannot detach "${target}": it ${place}`, facts);
     return place === "gone";
   }
-  const errno = await mounter.unmount(target, { detach: true });
-  if (errno === 0) {
+  const detached = await callDetach(mounted, world);
+  if (detached) {
     log.info(`detached "${target}"; it is served again as soon as the disk is back`, {
       event: "detached",
     });
-  } else {
-    const facts = { event: "unmount-failed", errno: errnoName(errno) } as const;
-    log.error(explainUnmount(errno, target, []), facts);
   }
-  return errno === 0;
+  return detached;
 }

@@ -20,6 +20,8 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "fsck.exfat": "exfatprogs",
   "mcopy": "mtools",
   "qemu-system-aarch64": "qemu-system-arm",
+  // The user-space NFS server, with the back end that exports directories.
+  "ganesha.nfsd": "nfs-ganesha-vfs",
   // A gcc alone brings no headers of the C library.
   "gcc": "build-essential",
   "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
@@ -40,7 +42,9 @@ export function missingText(missing: readonly string[]): string {
 
 /** Installs; the lists of packages are only fetched where the ones at hand do not do. */
 async function install(packages: readonly string[], signal?: AbortSignal): Promise<void> {
-  const environment = { ...Deno.env.toObject(), DEBIAN_FRONTEND: "noninteractive" };
+  // Offline, systemctl(1) starts nothing: a service that comes with a program is not to run on this machine.
+  const quiet = { DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" };
+  const environment = { ...Deno.env.toObject(), ...quiet };
   const aptGet = (...args: string[]) => runCommand("apt-get", args, { environment, signal });
   const args = ["install", "-y", "--no-install-recommends", ...packages];
   try {

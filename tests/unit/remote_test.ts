@@ -1,0 +1,78 @@
+/** Calls that wait for a server which never answers. */
+import assert from "node:assert/strict";
+import type { Mounted } from "../../mod/mount.ts";
+import { patientCall, untilStopped } from "../../mod/remote.ts";
+import type { World } from "../../mod/world.ts";
+import { worldOf } from "./fake_parts.ts";
+
+/** A mount, and a world whose clock only waits move; giving up is what `onGiveUp` does. */
+function mountOf(majorMinors: string[], onGiveUp = () => {}) {
+  const said: string[] = [];
+  const say = (message: string) => void said.push(message);
+  let nowMs = 0;
+  const world = worldOf({
+    log: { info: say, warn: say, error: say },
+    clock: {
+      now: () => nowMs,
+      async sleep(ms, signal) {
+        await new Promise((resolve) => setTimeout(resolve));
+        if (!signal?.aborted) nowMs += ms;
+      },
+    },
+    mounter: {
+      giveUp(target: string) {
+        said.push(`gave up on ${target} after ${nowMs} ms`);
+        onGiveUp();
+        return Promise.resolve();
+      },
+    } as World["mounter"],
+  });
+  const info = { mountPoint: "/mnt" };
+  const mounted = { found: { source: "server:/export", majorMinors }, info } as unknown as Mounted;
+  return { said, world, mounted };
+}
+
+Deno.test("P7: the kernel is told to give up on a server, and the call comes back", async () => {
+  const call = Promise.withResolvers<number>();
+  const { said, world, mounted } = mountOf([], () => call.resolve(16));
+  assert.equal(await patientCall("umount2(2)", call.promise, 9000, mounted, world), 16);
+  assert.deepEqual(said.map((line) => line.split(";")[0]), [
+    'umount2(2) waits for "server:/export", which does not answer: telling the kernel to give up ' +
+    "on it (MNT_FORCE)",
+    "gave up on /mnt after 9000 ms",
+  ]);
+});
+
+Deno.test("P7: a call that does not even come back then is left to itself", async () => {
+  const { said, world, mounted } = mountOf([]);
+  const never = new Promise<number>(() => {});
+  assert.equal(await patientCall("umount2(2)", never, 9000, mounted, world), null);
+  assert.equal(said.length, 2);
+});
+
+Deno.test("a call that returns is not given up, nor is one on a disk", async () => {
+  const remote = mountOf([]);
+  const soon = Promise.resolve(0);
+  assert.equal(await patientCall("umount2(2)", soon, 9000, remote.mounted, remote.world), 0);
+  assert.deepEqual(remote.said, []);
+
+  const disk = mountOf(["8:1"]);
+  const call = Promise.withResolvers<number>();
+  const waiting = patientCall("umount2(2)", call.promise, 9000, disk.mounted, disk.world);
+  while (disk.world.clock.now() < 60_000) await new Promise((resolve) => setTimeout(resolve));
+  call.resolve(0);
+  assert.equal(await waiting, 0);
+  assert.match(disk.said[0]!, /^still in umount2\(2\) for 10 s/);
+  assert.ok(!disk.said.some((line) => line.includes("give up")), disk.said.join("\n"));
+});
+
+Deno.test("untilStopped() gives the call's result, its error, or the reason of the stop", async () => {
+  const stop = new AbortController();
+  assert.equal(await untilStopped(Promise.resolve(7), stop.signal), 7);
+  await assert.rejects(untilStopped(Promise.reject(new Error("x")), stop.signal), /^Error: x$/);
+  const never = untilStopped(new Promise(() => {}), stop.signal);
+  stop.abort("SIGTERM");
+  const reason = (promise: Promise<unknown>) => promise.then(() => "none", (reason) => reason);
+  assert.equal(await reason(never), "SIGTERM");
+  assert.equal(await reason(untilStopped(new Promise(() => {}), stop.signal)), "SIGTERM");
+});
