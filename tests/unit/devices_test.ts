@@ -233,3 +233,30 @@ Deno.test("P7: waitForSource() asks a blkid that failed once more, though no dis
   assert.equal(calls.length, 2);
   assert.ok(nowMs >= 5000, `${nowMs}`);
 });
+
+Deno.test("waitForSource() reads what tells disks apart once, before blkid is asked", async () => {
+  const asked: string[] = [];
+  const { programs } = blkidOf({ stdout: '/dev/sda1: UUID="u" TYPE="ext4"\n' });
+  const all = filesOf({
+    "/proc/partitions":
+      "major minor  #blocks  name\n\n   8        0     2048 sda\n   8        1     1024 sda1\n",
+    "/sys/dev/block/8:0/diskseq": "7\n",
+    "/sys/dev/block/8:1/../diskseq": "7\n",
+    "/dev/sda1": DISK,
+  });
+  const world = worldOf({
+    root: true,
+    programs: {
+      output: (...args) => (asked.push("blkid"), programs.output(...args)),
+    } as World["programs"],
+    files: { ...all, readText: (path) => (asked.push(path), all.readText(path)) },
+    clock: { now: () => 0, sleep: () => Promise.resolve() },
+    log: QUIET,
+  });
+  const mount = mountOf({ MNT_SOURCE: "UUID=u" });
+  const found = await waitForSource(mount, BLKID, 0, world, NEVER);
+  assert.deepEqual(found.diskSequences, new Map([["8:1", "7"]]));
+  assert.equal(asked.filter((path) => path.endsWith("0/diskseq")).length, 1);
+  assert.equal(asked.filter((path) => path === "/proc/partitions").length, 1);
+  assert.equal(asked.at(-1), "blkid");
+});
