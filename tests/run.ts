@@ -19,6 +19,8 @@ const HERE = import.meta.dirname!;
 const COVERAGE_MIN = 95;
 /** As root these make the disks of tests/system/. */
 const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
+/** These judge the units and the manual page, and boot the former. */
+const HOST_PROGRAMS = ["systemd-analyze", "man", "groff"];
 /** The tests of what goes into gokrazy's image, which need no booted one. */
 const DIST_TESTS = ["dist_package", "dist_shim"].map((name) => `${HERE}/gokrazy/${name}_test.ts`);
 
@@ -40,9 +42,11 @@ export async function systemFiles(): Promise<string[]> {
 /** Gets disk tools and the real rest-server and restic; what cannot be had is said, and its tests are ignored. */
 export async function prepare(): Promise<Record<string, string>> {
   if (root) {
-    await ensurePrograms(DISK_PROGRAMS, say).catch((error) =>
-      say(`${error.message}; see ignored tests`)
-    );
+    for (const programs of [DISK_PROGRAMS, HOST_PROGRAMS]) {
+      await ensurePrograms(programs, say).catch((error) =>
+        say(`${error.message}; see ignored tests`)
+      );
+    }
   }
   try {
     const tools = await findTools(say);

@@ -31,6 +31,9 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "dpkg-source": "dpkg-dev",
   "xz": "xz-utils",
   "dpkg-deb": "dpkg",
+  "systemd-analyze": "systemd",
+  "man": "man-db",
+  "groff": "groff-base",
 };
 
 /** What is missing and cannot be installed from here, and how to get it. */

@@ -1,0 +1,187 @@
+/** `deno task install` and `uninstall`, in a prefix of their own; what is installed, judged by systemd's own tools. */
+import assert from "node:assert/strict";
+import { run } from "../support/command.ts";
+import { testWith } from "../support/needs.ts";
+import { tempDirectory } from "../support/temp.ts";
+
+const TASKS = new URL("../../dist/tasks/", import.meta.url).pathname;
+const UNITS = ["restic-rest-server.service", "restic-rest-server-hardened.service"];
+
+async function task(name: "install" | "uninstall", ...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", `${TASKS}${name}.ts`, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, said: text(stdout), complaint: text(stderr) };
+}
+
+async function installed(prefix: string): Promise<string> {
+  const { code, said, complaint } = await task("install", "--prefix", prefix);
+  assert.equal(code, 0, complaint);
+  return said;
+}
+
+/** Every file and link below a directory, by its path there. */
+async function filesBelow(directory: string, path = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(`${directory}${path}`)) {
+    if (isDirectory) found.push(...await filesBelow(directory, `${path}/${name}`));
+    else found.push(`${path}/${name}`);
+  }
+  return found.toSorted();
+}
+
+Deno.test("install: the program runs, and uninstall leaves nothing", async () => {
+  await using temp = await tempDirectory();
+  const prefix = `${temp.path}/deep/prefix`;
+  await installed(prefix);
+  const files = await filesBelow(prefix);
+  for (
+    const path of [
+      "/bin/restic-rest-server",
+      "/etc/default/restic-rest-server",
+      ...UNITS.map((unit) => `/lib/systemd/system/${unit}`),
+      "/share/man/man8/restic-rest-server.8",
+    ]
+  ) assert.ok(files.includes(path), path);
+  // A rest-server of its own: that of the machine is not what is tried.
+  await Deno.writeTextFile(`${temp.path}/rest-server`, "#!/bin/sh\necho fake\n", { mode: 0o755 });
+  const { stdout } = await new Deno.Command(`${prefix}/bin/restic-rest-server`, {
+    args: ["version"],
+    env: { MNT_SERVER: `${temp.path}/rest-server`, DENO_DIR: `${temp.path}/deno` },
+  }).output();
+  assert.match(new TextDecoder().decode(stdout), /^restic-rest-server \d.*\n[^]*fake\n$/);
+
+  const { code, complaint } = await task("uninstall", "--prefix", prefix);
+  assert.equal(code, 0, complaint);
+  assert.equal(await Deno.stat(`${temp.path}/deep`).catch(() => null), null);
+});
+
+Deno.test("install: settings that were changed are kept, what is not ours is kept beside, uninstall touches neither", async () => {
+  await using temp = await tempDirectory();
+  const prefix = temp.path;
+  const config = `${prefix}/etc/default/restic-rest-server`;
+  const [unit, hardened] = UNITS.map((name) => `${prefix}/lib/systemd/system/${name}`);
+  await Deno.mkdir(`${prefix}/lib/systemd/system`, { recursive: true });
+  await Deno.writeTextFile(unit!, "somebody's own\n");
+  await Deno.mkdir(`${prefix}/share`);
+
+  const first = await installed(prefix);
+  assert.ok(first.includes(`${unit}: another one was there; it is ${unit}.old now\n`));
+  assert.equal(await Deno.readTextFile(`${unit}.old`), "somebody's own\n");
+
+  const again = await installed(prefix);
+  for (const path of [unit, hardened, config]) assert.ok(again.includes(`${path}: unchanged\n`));
+
+  await Deno.writeTextFile(config, "MNT_SOURCE=LABEL=mine\n");
+  await Deno.writeTextFile(hardened!, "changed\n");
+  const third = await installed(prefix);
+  assert.ok(
+    third.includes(
+      `${config}: kept, for it was changed; what this version brings is ${config}.new\n`,
+    ),
+  );
+  assert.equal(await Deno.readTextFile(config), "MNT_SOURCE=LABEL=mine\n");
+  assert.ok(third.includes(`${hardened}: another one was there; it is ${hardened}.old now\n`));
+
+  const { code, said } = await task("uninstall", "--prefix", prefix);
+  assert.equal(code, 0);
+  assert.ok(said.includes(`${config}: left, for it was changed\n`));
+  assert.ok(said.includes(`${unit}: removed\n`));
+  assert.deepEqual(await filesBelow(prefix), [
+    "/etc/default/restic-rest-server",
+    ...[`${hardened}.old`, `${unit}.old`].map((path) => path.slice(prefix.length)),
+  ]);
+  // It was there before.
+  assert.ok((await Deno.stat(`${prefix}/share`)).isDirectory);
+});
+
+Deno.test("install and uninstall: wrong arguments, nothing installed, no permission", async () => {
+  await using temp = await tempDirectory();
+  for (
+    const args of [["--prefix", "relative"], ["--prefix", "/with space"], ["more"], ["--prefix"]]
+  ) {
+    const { code, complaint } = await task("install", ...args);
+    assert.equal(code, 64, args.join(" "));
+    assert.match(complaint, /\nUsage: deno task install \[--prefix DIR\]\n$/);
+  }
+  const nothing = await task("uninstall", "--prefix", temp.path);
+  assert.equal(nothing.code, 1);
+  assert.match(nothing.complaint, /^Cannot uninstall: ".*" is not there: nothing was installed/);
+  const denied = await task("install", "--prefix", "/proc/restic-rest-server");
+  assert.equal(denied.code, 1);
+  assert.match(denied.complaint, /^Cannot install: [^\n]*\n$/);
+});
+
+/** Runs systemd's tool on the installed units; gives what it says on both streams. */
+async function analyze(args: readonly string[], environment: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command("systemd-analyze", {
+    args: [...args],
+    env: { NO_COLOR: "1", SYSTEMD_LOG_TARGET: "console", ...environment },
+  }).output();
+  return {
+    code,
+    said: new TextDecoder().decode(stdout),
+    complaint: new TextDecoder().decode(stderr),
+  };
+}
+
+await testWith(
+  ["program:systemd-analyze", "program:man"],
+  "the units, with their manual page, are what systemd-analyze verify finds nothing in",
+  async () => {
+    await using temp = await tempDirectory();
+    await installed(temp.path);
+    const units = UNITS.map((unit) => `${temp.path}/lib/systemd/system/${unit}`);
+    const { code, complaint } = await analyze(["verify", "--man=yes", ...units], {
+      MANPATH: `${temp.path}/share/man`,
+    });
+    // It looks at every unit of the machine that these name; only what it says of these counts.
+    const about = complaint.split("\n").filter((line) => line.includes("restic-rest-server"));
+    assert.deepEqual(about, []);
+    assert.equal(code, 0, complaint);
+  },
+);
+
+await testWith(
+  ["program:systemd-analyze"],
+  "the hardened unit's exposure is 5.0 at most, and what stays of it is explained in its comments",
+  async () => {
+    const path = new URL(`../../dist/systemd/${UNITS[1]}`, import.meta.url).pathname;
+    const comments = (await Deno.readTextFile(path)).split("\n")
+      .filter((line) => line.startsWith("#")).join(" ");
+    const security = ["security", "--offline=true", "--threshold=50"];
+    assert.equal((await analyze([...security, path])).code, 0);
+    const { said } = await analyze([...security, "--json=short", path]);
+    const rows: { set: boolean | null; name: string; exposure: string | null }[] = JSON.parse(said);
+    const open = rows.filter(({ exposure }) => exposure !== null && Number(exposure) > 0);
+    assert.ok(open.length > 5 && open.length < 30, String(open.length));
+    for (const { name } of open) {
+      // `CapabilityBoundingSet=~CAP_(DAC_*|FOWNER)`, `User=/DynamicUser=`, `SystemCallFilter=~@mount`.
+      const [, , value] = /^(\w+)=~(.*)$/.exec(name) ?? [];
+      const wanted = value ?? `${name.split("=")[0]}=`;
+      assert.match(comments, new RegExp(wanted.replaceAll("*", "\\w*")), name);
+    }
+  },
+);
+
+await testWith(
+  ["program:groff", "program:man"],
+  "the manual page is free of warnings",
+  async () => {
+    const page = new URL("../../dist/man/restic-rest-server.8", import.meta.url).pathname;
+    const groff = await new Deno.Command("groff", { args: ["-man", "-ww", "-z", "-Tutf8", page] })
+      .output();
+    assert.equal(new TextDecoder().decode(groff.stderr), "");
+    const man = await new Deno.Command("man", {
+      args: ["--warnings", "--local-file", page],
+      env: { LC_ALL: "C.UTF-8", MANWIDTH: "80" },
+    }).output();
+    assert.equal(new TextDecoder().decode(man.stderr), "");
+    assert.equal(man.code, 0);
+    const text = new TextDecoder().decode(man.stdout).replace(/.[\b]/g, "");
+    assert.match(text, /^NAME\n +restic-rest-server/m);
+    assert.match(await run("lexgrog", page), /restic-rest-server - mount a disk/);
+  },
+);

@@ -1,0 +1,174 @@
+/** The installed units under a real systemd, with a real disk and the real rest-server. */
+import assert from "node:assert/strict";
+import { run } from "../support/command.ts";
+import { type Disk, loopDisk } from "../support/disk.ts";
+import { httpStatus } from "../support/http.ts";
+import type { Need } from "../support/needs.ts";
+import { fsck, systemTest } from "../support/system.ts";
+import { Systemd } from "../support/systemd.ts";
+import { tempDirectory } from "../support/temp.ts";
+import { until } from "../support/wait.ts";
+
+const NEEDS: readonly Need[] = ["program:systemctl", "program:journalctl", "program:nsenter"];
+const UNIT = "restic-rest-server.service";
+const HARDENED = "restic-rest-server-hardened.service";
+const TARGET = "/mnt/restic";
+
+function settings(systemd: Systemd, disk: Disk, more: Record<string, string> = {}) {
+  return {
+    MNT_SOURCE: `LABEL=${disk.label}`,
+    MNT_TARGET: TARGET,
+    MNT_SERVER: `${systemd.prefix}/bin/rest-server`,
+    ARGS: `"--path ${TARGET}/restic --listen 127.0.0.1:0 --no-auth"`,
+    ...more,
+  };
+}
+
+/** The address in the last line by which rest-server says that it listens. */
+async function address(systemd: Systemd, unit: string, starts = 1): Promise<string> {
+  return await until(async () => {
+    const lines = [...(await systemd.journal(unit)).matchAll(/start server on (\S+)/g)];
+    return lines.length >= starts ? lines.at(-1)![1]! : null;
+  }, `start ${starts} of rest-server`);
+}
+
+async function answers(at: string): Promise<boolean> {
+  return await httpStatus(`http://${at}/`) === 405;
+}
+
+await systemTest(
+  NEEDS,
+  "systemd: ready without its disk, serves it when it comes, stops clean",
+  async () => {
+    await using systemd = await Systemd.boot();
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await disk.detach();
+    await systemd.configure(settings(systemd, disk));
+    await systemd.systemctl("start", UNIT);
+    await systemd.shows(UNIT, "StatusText", new RegExp(`^waiting for LABEL=${disk.label}: `));
+    assert.equal(await systemd.show(UNIT, "SubState"), "running");
+    assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
+
+    await disk.attach();
+    await systemd.shows(UNIT, "StatusText", /^serving "\/mnt\/restic\/restic" from "/);
+    assert.ok(await answers(await address(systemd, UNIT)));
+    assert.ok((await systemd.mountPoints(1)).includes(TARGET), "the host sees the disk");
+
+    await systemd.systemctl("stop", UNIT);
+    assert.equal(await systemd.show(UNIT, "Result"), "success");
+    assert.equal(await systemd.show(UNIT, "ExecMainStatus"), "0");
+    assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
+    assert.equal(await systemd.show(UNIT, "NRestarts"), "0");
+    await fsck("ext4", disk);
+  },
+);
+
+await systemTest(
+  NEEDS,
+  "systemd: a killed wrapper is started again, on the disk it left mounted",
+  async () => {
+    await using systemd = await Systemd.boot();
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await systemd.configure(settings(systemd, disk), UNIT, "[Service]\nRestartSec=100ms\n");
+    await systemd.systemctl("start", UNIT);
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    const first = await systemd.mainPid(UNIT);
+    await systemd.systemctl("kill", "--kill-who=main", "--signal=SIGKILL", UNIT);
+    await systemd.shows(UNIT, "NRestarts", /^1$/);
+    assert.ok(await answers(await address(systemd, UNIT, 2)));
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    assert.notEqual(await systemd.mainPid(UNIT), first);
+    const mounts = (await systemd.mountPoints(1)).filter((path) => path === TARGET);
+    assert.equal(mounts.length, 1, "P3: never two mounts");
+    const servers = await systemd.inside("pgrep", "-c", "-x", "rest-server");
+    assert.equal(servers, "1", "P3: never two rest-servers");
+
+    const said = await systemd.shutDown();
+    assert.doesNotMatch(
+      said,
+      /Failed unmounting|timed out|SIGKILL/i,
+      "it unmounts before systemd does",
+    );
+    await fsck("ext4", disk);
+  },
+);
+
+await systemTest(
+  NEEDS,
+  "systemd: the watchdog ends a wrapper that hangs, and no other",
+  async () => {
+    await using systemd = await Systemd.boot();
+    await using disk = await loopDisk({ fstype: "ext4" });
+    const dropIn = "[Service]\nRestartSec=100ms\nWatchdogSec=2\nTimeoutAbortSec=2\n";
+    await systemd.configure(settings(systemd, disk), UNIT, dropIn);
+    await systemd.systemctl("start", UNIT);
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    // Each sign of life moves it; it lives longer than it may be silent.
+    const seen = new Set<string>();
+    await until(async () => {
+      seen.add(await systemd.show(UNIT, "WatchdogTimestampMonotonic"));
+      return seen.size > 4;
+    }, "signs of life");
+    assert.equal(await systemd.show(UNIT, "NRestarts"), "0");
+    await systemd.systemctl("kill", "--kill-who=main", "--signal=SIGSTOP", UNIT);
+    await systemd.shows(UNIT, "NRestarts", /^1$/);
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    assert.ok(await answers(await address(systemd, UNIT, 2)));
+    await systemd.systemctl("stop", UNIT);
+    await fsck("ext4", disk);
+  },
+);
+
+await systemTest(NEEDS, "systemd: what only a person can cure is not tried again", async () => {
+  await using systemd = await Systemd.boot();
+  await using disk = await loopDisk({ fstype: "ext4" });
+  for (
+    const [more, code] of [[{ MNT_TARGET: "" }, "78"], [{ MNT_SERVER: "/no" }, "127"]] as const
+  ) {
+    await systemd.configure(settings(systemd, disk, more), UNIT, "[Service]\nRestartSec=100ms\n");
+    // A configuration that cannot work fails the start itself; a program that is not there, its unit.
+    await systemd.systemctl("start", UNIT).catch((error) => {
+      if (code !== "78") throw error;
+    });
+    await systemd.shows(UNIT, "ActiveState", /^failed$/);
+    assert.equal(await systemd.show(UNIT, "ExecMainStatus"), code);
+    assert.equal(await systemd.show(UNIT, "NRestarts"), "0");
+    await systemd.systemctl("reset-failed", UNIT);
+  }
+});
+
+/** A directory on a disk that belongs to somebody. */
+async function giveTo(disk: Disk, uid: number): Promise<void> {
+  await using temp = await tempDirectory();
+  await run("mount", disk.path, temp.path);
+  await Deno.mkdir(`${temp.path}/restic`);
+  await Deno.chown(`${temp.path}/restic`, uid, uid);
+  await run("umount", temp.path);
+}
+
+for (const user of [null, 1000]) {
+  const who = user === null ? "" : " as MNT_USER";
+  await systemTest(
+    NEEDS,
+    `systemd: the hardened unit serves${who}, where the host does not see the disk`,
+    async () => {
+      await using systemd = await Systemd.boot();
+      await using disk = await loopDisk({ fstype: "ext4" });
+      if (user !== null) await giveTo(disk, user);
+      const more: Record<string, string> = user === null ? {} : { MNT_USER: `${user}:${user}` };
+      await systemd.configure(settings(systemd, disk, more));
+      await systemd.systemctl("start", HARDENED);
+      await systemd.shows(HARDENED, "StatusText", /^serving/);
+      const at = await address(systemd, HARDENED);
+      assert.equal(await httpStatus(`http://${at}/?create=true`, { method: "POST" }), 200);
+      const main = await systemd.mainPid(HARDENED);
+      assert.ok((await systemd.mountPoints(main)).includes(TARGET));
+      assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
+      assert.doesNotMatch(await systemd.journal(HARDENED), /warning|error/i);
+      await systemd.systemctl("stop", HARDENED);
+      assert.equal(await systemd.show(HARDENED, "Result"), "success");
+      assert.equal(await systemd.show(HARDENED, "ExecMainStatus"), "0");
+      await fsck("ext4", disk);
+    },
+  );
+}
