@@ -25,10 +25,10 @@ const HOUR_MS = 3_600_000;
 const FIRST_PAUSE_MS = 60_000;
 const FACTOR = 4;
 
-/** How long after the last line the next one may be said. */
+/** How long after a line the next one may be said, when so many are remembered. */
 function pauseMs(lines: number): number {
-  if (lines < FREE_LINES) return 0;
-  return Math.min(HOUR_MS, FIRST_PAUSE_MS * FACTOR ** Math.floor(lines - FREE_LINES));
+  const more = Math.ceil(lines) - FREE_LINES;
+  return more < 0 ? 0 : Math.min(HOUR_MS, FIRST_PAUSE_MS * FACTOR ** more);
 }
 
 interface HeldLine {
@@ -48,6 +48,7 @@ export function calm(log: Log, clock: Clock): CalmLog {
   /** Lines that were said and are not forgotten yet. */
   let lines = 0;
   let saidMs = clock.now();
+  let nextMs = saidMs;
   let held: HeldLine | undefined;
   let leftOut = 0;
   let waking: AbortController | undefined;
@@ -66,6 +67,7 @@ export function calm(log: Log, clock: Clock): CalmLog {
     waking = undefined;
     lines = remembered() + count;
     saidMs = clock.now();
+    if (count > 0) nextMs = saidMs + pauseMs(lines);
     if (level === "info") log.info(message + more, all);
     else if (level === "warning") log.warn(message + more, all);
     else log.error(message + more, all);
@@ -88,7 +90,7 @@ export function calm(log: Log, clock: Clock): CalmLog {
       return say(line, 0);
     }
     if (held !== undefined) leftOut++;
-    const leftMs = saidMs + pauseMs(remembered()) - clock.now();
+    const leftMs = nextMs - clock.now();
     if (leftMs <= 0) return say(line, 1);
     held = line;
     if (waking === undefined) void sayLater(leftMs);

@@ -44,6 +44,8 @@ export interface FakeServer {
   alive: boolean;
   /** Ends on SIGTERM and SIGINT, as rest-server does; a stubborn one does not. */
   stubborn: boolean;
+  /** Hangs in the kernel: not even SIGKILL ends it. */
+  readonly undying: boolean;
   readonly received: SignalName[];
   end(status: ServerStatus): void;
 }
@@ -84,7 +86,10 @@ export class FakeWorld {
   #losing = false;
   /** While set, mount(2) does not return. */
   slowMount: PromiseWithResolvers<void> | undefined;
+  /** While set, the mounted disk does not answer. */
+  slowDisk: PromiseWithResolvers<void> | undefined;
   nextServerStubborn = false;
+  nextServerUndying = false;
   lock: string | undefined;
   #nextId = 100;
   #nextPid = 1000;
@@ -219,6 +224,7 @@ export class FakeWorld {
       pid: this.#nextPid++,
       alive: true,
       stubborn: this.nextServerStubborn,
+      undying: this.nextServerUndying,
       received: [],
       end: (status) => {
         if (!server.alive) return;
@@ -236,6 +242,7 @@ export class FakeWorld {
   #kill(server: FakeServer, signal: SignalName): void {
     if (!server.alive) return;
     server.received.push(signal);
+    if (server.undying) return;
     if (signal === "SIGKILL") server.end({ code: 128 + SIGNALS.SIGKILL, signal });
     else if (server.stubborn) return;
     else if (signal === "SIGTERM" || signal === "SIGINT") server.end({ code: 0, signal: null });
@@ -333,7 +340,10 @@ export class FakeWorld {
           return Promise.resolve();
         },
         readAt: (path) => Promise.reject(new Deno.errors.NotFound(path)),
-        stat: (path) => Promise.resolve(this.#stat(path)),
+        stat: async (path) => {
+          if (path === TARGET) await this.slowDisk?.promise;
+          return this.#stat(path);
+        },
         realPath: (path) =>
           path === TARGET || path === "/"
             ? Promise.resolve(path)
