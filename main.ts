@@ -7,7 +7,7 @@
  */
 import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
 import { type Libc, openLibc } from "./ffi/libc.ts";
-import { releaseCode } from "./ffi/memory.ts";
+import { releaseMemory } from "./ffi/memory.ts";
 import { launch } from "./ffi/launch.ts";
 import { libcLauncher, type SelfCommand } from "./ffi/launcher.ts";
 import { libcMounter } from "./ffi/mount.ts";
@@ -87,7 +87,7 @@ function makeWorld(
     locks: libcFileLocks(libc),
     processes: libcProcesses(libc),
     openKernelLog: () => openKernelLog(libc),
-    releaseMemory: () => releaseCode(libc),
+    releaseMemory: () => releaseMemory(libc),
   };
 }
 

@@ -62,6 +62,8 @@ const SYMBOLS = {
     parameters: ["isize", "i32", "i32", "buffer", "u32"],
     result: "isize",
   },
+  // int malloc_trim(size_t pad);
+  malloc_trim: { parameters: ["usize"], result: "i32" },
   // int *__errno_location(void);
   __errno_location: { parameters: [], result: "pointer" },
 } as const;

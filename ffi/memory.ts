@@ -6,12 +6,18 @@
 import { MADV_DONTNEED } from "../mod/linux.ts";
 import type { Libc } from "./libc.ts";
 
+/** Gives back what only the start needed: free memory of the heap (1 MB), and pages of code. */
+export function releaseMemory(libc: Libc): void {
+  libc.malloc_trim(0n);
+  releaseCode(libc);
+}
+
 /**
  * Unmaps the pages of this program's own code that start-up has touched and idling does not need, about
  * 15 MB: they stay in the page cache, and what is needed again comes back by a minor fault. Only
  * mappings that can be executed are taken: nothing was ever written to them. See madvise(2).
  */
-export function releaseCode(libc: Libc): void {
+function releaseCode(libc: Libc): void {
   const program = Deno.execPath();
   for (const line of Deno.readTextFileSync("/proc/self/maps").split("\n")) {
     const [, start, end, path] = /^([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ \S+ +(.*)$/.exec(line) ??

@@ -96,7 +96,9 @@ export const files: Files = {
     }
   },
   realPath: (path) => Deno.realPath(path),
-  readLink: (path) => Deno.readLink(path),
+  async readLink(path) {
+    return inMemory(path) ? Deno.readLinkSync(path) : await Deno.readLink(path);
+  },
   async list(path) {
     const names: string[] = [];
     const entries = Deno.readDir(path)[Symbol.asyncIterator]();

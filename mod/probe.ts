@@ -12,6 +12,7 @@ import type { Mounted } from "./mount.ts";
 import { splitOptions } from "./mount_options.ts";
 import { type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
+import { isRemote } from "./remote.ts";
 import type { World } from "./world.ts";
 
 /** What one probe found. */
@@ -85,29 +86,39 @@ async function countErrors({ info, found }: Mounted, world: World): Promise<stri
     : [];
 }
 
+/** The file of each mount that a probe reads: to look for it each time would keep twenty threads busy. */
+const known = new WeakMap<Mounted, string>();
+
 /** A file that a probe may read a byte of: the kernel keeps it in memory, so the disk may sleep on. */
-async function anyFile(directory: string, world: World): Promise<string | undefined> {
-  for (const name of await world.files.list(directory)) {
-    const path = `${directory}/${name}`;
-    if ((await world.files.stat(path))?.kind === "file") return path;
+async function anyFile(
+  { path }: MountConfig,
+  { info }: Mounted,
+  world: World,
+): Promise<string | undefined> {
+  for (const directory of [path, info.mountPoint]) {
+    if (await world.files.stat(directory) === null) continue;
+    for (const name of await world.files.list(directory)) {
+      const file = `${directory}/${name}`;
+      if ((await world.files.stat(file))?.kind === "file") return file;
+    }
   }
   return undefined;
 }
 
 /**
  * Asks the file system itself: a shut-down ext4 still answers stat and readdir, a shut-down xfs still
- * answers statfs, so a byte is read, too. What is only denied to us says nothing about the disk.
+ * answers statfs, so a byte is read. What is only denied to us says nothing about the disk.
  */
 async function touch(mount: MountConfig, mounted: Mounted, world: World): Promise<string | null> {
   try {
-    await world.files.stat(mounted.info.mountPoint);
-    for (const directory of [mount.path, mounted.info.mountPoint]) {
-      if (await world.files.stat(directory) === null) continue;
-      const file = await anyFile(directory, world);
-      if (file === undefined) continue;
-      await world.files.readAt(file, 0, 1);
-      break;
-    }
+    let file = known.get(mounted);
+    known.delete(mounted);
+    // An NFS server can have delegated the file: what is read of it then asks nobody for a long time.
+    if (file === undefined || isRemote(mounted)) await world.files.stat(mounted.info.mountPoint);
+    file ??= await anyFile(mount, mounted, world);
+    if (file === undefined) return null;
+    await world.files.readAt(file, 0, 1);
+    known.set(mounted, file);
     return null;
   } catch (error) {
     const harmless = error instanceof Deno.errors.NotFound ||

@@ -31,28 +31,28 @@ export function bundleArgs(output: string): string[] {
     // Not for a browser: it takes the form of the log's library without node:util. A bundle loads all
     // modules of Node at its start, also where they are imported late, and this one takes 30 ms.
     ...["--conditions", "browser"],
+    // 1.4 MB less memory and 3 ms less of the start; a defect's stack still names the functions.
+    ...["--minify", "--keep-names"],
     ...["--output", output],
     "main.ts",
   ];
 }
 
 /**
- * What is changed in the bundle: it is no longer the main module, and the names of the packages' files in its
- * comments lose the folder of this machine's cache.
+ * The bundle, changed: it is no longer the main module.
  *
- * @throws {Error} where the bundle asks more than once, or never, whether it is the main module.
+ * @throws {Error} where it asks more than once, or never, whether it is the main module.
  */
 export function finishBundle(text: string): string {
   const asks = text.split("import.meta.main").length - 1;
   if (asks !== 1) throw new Error(`the bundle has import.meta.main ${asks} times, not once`);
-  const fixed = text.replace("import.meta.main", "true");
-  return fixed.replace(/^((?:\/\/ |\s*"))[^\s"]*\/npm\/[^\s/"]+\//gm, "$1npm:");
+  return text.replace("import.meta.main", "true");
 }
 
 /** Modules that the bundle loads at its start, however late the program imports them. */
 export function eagerModules(text: string): string[] {
-  return [...text.matchAll(/^import\s.*?from\s*"([^"]+)"|^import\s+"([^"]+)"/gm)]
-    .map(([, from, bare]) => (from ?? bare)!);
+  return [...text.matchAll(/(?:^|;)import\s*(?:[\w\s{},*$]*?from\s*)?"([^"]+)"/gm)]
+    .map(([, name]) => name!);
 }
 
 /** The esbuild that this Deno fetches from npm to bundle with, and its SHA-256 by architecture. */
