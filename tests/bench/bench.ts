@@ -10,14 +10,16 @@ import { ensurePrograms } from "../../dist/tools/debian.ts";
 import { findTools } from "../../dist/tools/tools.ts";
 import { loopDisk } from "../support/disk.ts";
 import { tempDirectory } from "../support/temp.ts";
-import { drawFigures, writeTables } from "./draw.ts";
+import { drawFigures } from "./draw.ts";
 import { machine } from "./figures.ts";
 import { measureDevices, measureMounts } from "./measure_growth.ts";
 import { measureParts } from "./measure_parts.ts";
-import { measureMemory, measureRounds, type Setting } from "./measure_start.ts";
+import { measureMemory } from "./measure_memory.ts";
+import { measureRounds, type Setting } from "./measure_start.ts";
 import { measureThroughput } from "./measure_throughput.ts";
 import { lateDisk, measureBlkidRuns, measureMountinfo } from "./measure_waiting.ts";
 import { type Figures, readResults, writeResults } from "./results.ts";
+import { writeTables } from "./tables.ts";
 
 /** How often each is measured. */
 interface Counts {

@@ -3,14 +3,13 @@
  *
  * @module
  */
+import { cpuTicks, TICKS_PER_SECOND } from "./measure_memory.ts";
 import {
   type Command,
-  cpuTicks,
   ownCommand,
   runTool,
   type Setting,
   startCommands,
-  TICKS_PER_SECOND,
   withListening,
 } from "./measure_start.ts";
 import type { Rounds, ThroughputFigures } from "./results.ts";

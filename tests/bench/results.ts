@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { median } from "./figures.ts";
 
 /** Milliseconds of each round. */
 export interface StartFigures {
@@ -91,6 +92,17 @@ export interface Measured<T> {
 
 /** Each part is as of its own last run. */
 export type Results = { readonly [Name in keyof Figures]?: Measured<Figures[Name]> };
+
+/** Count and milliseconds. */
+export type Point = readonly [number, number];
+
+/** The median of one measurement at each count. */
+export function curve<Name extends string>(
+  all: readonly ({ readonly count: number } & Readonly<Record<Name, readonly number[]>>)[],
+  name: Name,
+): Point[] {
+  return all.map((figures) => [figures.count, median(figures[name])]);
+}
 
 const FILE = new URL("./results.json", import.meta.url);
 

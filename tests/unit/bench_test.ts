@@ -1,8 +1,9 @@
 /** The bench: what it makes of a kernel's trace, and that figures and tables are made of the results. */
 import assert from "node:assert/strict";
-import { bend, drawFigures, writeTables } from "../bench/draw.ts";
+import { drawFigures } from "../bench/draw.ts";
 import { partsOf } from "../bench/measure_parts.ts";
 import { formatResults, readResults, type Results } from "../bench/results.ts";
+import { bend, writeTables } from "../bench/tables.ts";
 import { parseTrace } from "../bench/trace.ts";
 import { assertReadable } from "../support/svg.ts";
 
