@@ -12,6 +12,12 @@ export interface BlockDevice {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** What is on a device: TYPE, or the kind of its partition table, such as `gpt partition table`. */
+export function contentOf({ tags }: BlockDevice): string | undefined {
+  const table = tags["PTTYPE"];
+  return tags["TYPE"] ?? (table === undefined ? undefined : `${table} partition table`);
+}
+
 /**
  * One `NAME="value"`, in which a backslash escapes the next character. busybox escapes nothing: a quote ends
  * the value only before another name or the end.

@@ -23,14 +23,17 @@ import type { World } from "./world.ts";
 export type AskType = (device: string) => Promise<string | undefined>;
 
 /** The kernel's names of disks and their partitions, and of what lies under a RAID or an unlocked disk. */
-async function kernelNames({ majorMinors }: FoundSource, { files }: World): Promise<string[]> {
+async function kernelNames(
+  { source, majorMinors }: FoundSource,
+  { files }: World,
+): Promise<string[]> {
   const names = await Promise.all(majorMinors.map(async (number) => {
     const device = `/sys/dev/block/${number}`;
     const [, path = ""] = (await files.readLink(device).catch(() => "")).split("/block/");
     const below = await files.list(`${device}/slaves`).catch((): string[] => []);
     return [...path.split("/"), ...below];
   }));
-  return names.flat().filter((name) => name !== "");
+  return [...names.flat(), source.slice(source.lastIndexOf("/") + 1)].filter((name) => name !== "");
 }
 
 /** The failed mount(2) of a source, explained with all that can be learned of it by now. */

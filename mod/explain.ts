@@ -138,7 +138,8 @@ function explain(
     mountSource === spec.source || majorMinors.includes(majorMinor)
   );
   const conditions: Conditions = {
-    disk: spec.source.startsWith("/"),
+    // Two slashes begin the name of a share.
+    disk: /^\/(?!\/)/.test(spec.source),
     readOnly: (spec.flags & MS_RDONLY) !== 0,
     sourceThere: facts.sourceExists,
     targetThere: facts.targetExists,

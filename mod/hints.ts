@@ -36,7 +36,7 @@ export interface Signs extends Partial<Conditions> {
   readonly errno?: readonly (keyof typeof ERRNO)[];
   /** A line of the kernel's log; its named groups are words of the texts. */
   readonly kernel?: RegExp;
-  /** TYPE of blkid. */
+  /** What blkid sees: TYPE, or `gpt partition table`. */
   readonly blkid?: RegExp;
   readonly fstype?: RegExp;
   /** The data of mount(2); its named groups are words of the texts. */
@@ -112,6 +112,13 @@ const LAYERS: readonly Hint[] = [
     because: "it is swap space, no file system",
     hint: "is it the right partition? mkfs would make a file system on it and erase it",
     readme: "The wrong partition, most likely: compare with what `blkid` lists.",
+    ...LAYER,
+  },
+  {
+    when: { ...NO_FILESYSTEM, blkid: / partition table$/ },
+    because: "it has a {blkid}, and no file system of its own",
+    hint: "set MNT_SOURCE to one of its partitions, or to a tag of one",
+    readme: "The whole disk was named: name a partition, such as `/dev/sda1`, or a tag.",
     ...LAYER,
   },
   {
@@ -251,7 +258,8 @@ export const HINTS: readonly Hint[] = [
   },
   {
     when: {
-      kernel: /(?:Unknown parameter|[Uu]n(?:recognized|known) mount option) ["'](?<option>[^"'=]*)/,
+      kernel:
+        /(?:Unknown parameter|[Uu]n(?:recognized|known) mount option) ["'[](?<option>[^"'=\]]*)/,
     },
     because: '{fstype} of this kernel knows no option "{option}"',
     hint: `correct it or leave it out, ${OPTIONS}`,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type BlockDevice, parseBlkid } from "./blkid.ts";
+import { type BlockDevice, contentOf, parseBlkid } from "./blkid.ts";
 import { type BtrfsSuper, parseBtrfsSuper, SUPER_OFFSET, SUPER_SIZE_BYTES } from "./btrfs.ts";
 import type { MountConfig } from "./config.ts";
 import { Failure, messageOf } from "./exit.ts";
@@ -249,15 +249,13 @@ async function refuseLayers(devices: readonly BlockDevice[], mount: MountConfig)
   throw new Failure("configuration", `Cannot mount ${paths}: ${first.because}; ${first.hint}`);
 }
 
-/** Why there is nothing to mount on a device without a type. */
-function describeUntyped({ path, tags }: BlockDevice): string {
-  const table = tags["PTTYPE"];
-  if (table === undefined) {
-    return `blkid knows no file system on "${path}"; make one with mkfs, or set MNT_FSTYPE`;
-  }
-  const partition = `${path}${/\d$/.test(path) ? "p" : ""}1`;
-  return `"${path}" has a partition table (${table}), no file system; ` +
-    `set MNT_SOURCE to one of its partitions, such as ${partition}, or to a tag of one`;
+/** Why there is nothing to mount on a device without a file system. */
+async function describeUntyped(device: BlockDevice): Promise<string> {
+  const { unmountable } = await import("./hints.ts");
+  const known = unmountable(contentOf(device), device.path);
+  return known === undefined
+    ? `blkid knows no file system on "${device.path}"; make one with mkfs, or set MNT_FSTYPE`
+    : `nothing can be mounted from "${device.path}": ${known.because}; ${known.hint}`;
 }
 
 async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: World): Promise<Look> {
@@ -265,9 +263,9 @@ async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: Worl
   if (number === undefined) {
     return { kind: "waiting", why: `"${device.path}" has just gone`, failed: true };
   }
-  const blkidType = device.tags["TYPE"];
-  const fstype = mount.fstype ?? blkidType;
-  if (fstype === undefined) return { kind: "waiting", why: describeUntyped(device) };
+  const blkidType = contentOf(device);
+  const fstype = mount.fstype ?? device.tags["TYPE"];
+  if (fstype === undefined) return { kind: "waiting", why: await describeUntyped(device) };
   await refuseLayers([device], mount);
   return {
     kind: "found",

@@ -5,6 +5,7 @@
  */
 import type { Ahead } from "./ahead.ts";
 import { Reminder } from "./announce.ts";
+import { contentOf } from "./blkid.ts";
 import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
@@ -40,7 +41,8 @@ export async function mountWhenThere(
   const stopping = signals.stopping;
   const askType = async (device: string) => {
     const program = blkid === "" ? await findBlkid(config.blkid, world) : blkid;
-    return (await askBlkid({ program }, device, world, stopping))[0]?.tags["TYPE"];
+    const [known] = await askBlkid({ program }, device, world, stopping);
+    return known && contentOf(known);
   };
   const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
   let pauseMs = FIRST_PAUSE_MS;

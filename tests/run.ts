@@ -18,7 +18,11 @@ const HERE = import.meta.dirname!;
 /** Percent of lines of mod/ that the tests must run. */
 const COVERAGE_MIN = 95;
 /** As root these make the disks of tests/system/. */
-const DISK_PROGRAMS = ["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"];
+const DISK_PROGRAMS = [
+  ...["losetup", "mkfs.ext4", "mkfs.btrfs", "mkfs.xfs"],
+  // What is no file system, or none that a kernel of these tests has.
+  ...["cryptsetup", "pvcreate", "mkntfs"],
+];
 /** These judge the units and the manual page, and boot the former. */
 const HOST_PROGRAMS = ["systemd-analyze", "man", "groff"];
 /** The tests of what goes into gokrazy's image, which need no booted one. */

@@ -5,6 +5,7 @@
  */
 import { CONFIG, type Variable } from "../../mod/config.ts";
 import { exitRows } from "../../mod/help.ts";
+import { HINTS } from "../../mod/hints.ts";
 
 const README = new URL("../../README.md", import.meta.url);
 
@@ -29,13 +30,27 @@ export function exitTable(): string {
   );
 }
 
+/** The table of what keeps a disk from being mounted: the rows of which there is more to say. */
+export function hintsTable(): string {
+  const rows = new Map(
+    HINTS.flatMap(({ because, readme }) =>
+      readme === undefined ? [] : [[`\`${because.replace(/\{\w+\}/g, "...")}\``, readme] as const]
+    ),
+  );
+  return table(["the line says", "what to know, what to do"], [...rows]);
+}
+
 /**
  * Puts the tables between their marks, `<!-- variables -->` and `<!-- end -->`.
  *
  * @throws {Error} where a mark is missing.
  */
 export function fillReadme(text: string): string {
-  const tables = { "variables": variablesTable(), "exit codes": exitTable() };
+  const tables = {
+    "variables": variablesTable(),
+    "exit codes": exitTable(),
+    "hints": hintsTable(),
+  };
   for (const [name, content] of Object.entries(tables)) {
     const mark = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- end -->)`);
     if (!mark.test(text)) {

@@ -92,3 +92,43 @@ Deno.test("kernelMessages() gives the kernel's own words, oldest first, each onc
     assert.deepEqual(kernelMessages(input, limit === undefined ? {} : { limit }), expected);
   }
 });
+
+Deno.test("kernelMessages() leaves out what is about other disks, and dumps", () => {
+  const about = { names: ["sda", "sda1"], fstype: "ext4" };
+  const lines = (texts: readonly string[]) => texts.map((text) => `4,1,0,-;${text}\n`);
+  const ours = [
+    "ext4: Unknown parameter 'x'",
+    "EXT4-fs (sda1): bad geometry",
+    "I/O error, dev sda, sector 2",
+    "sd 0:0:0:0: [sda] tag#0 FAILED Result",
+    "JBD2: no valid journal superblock found",
+    "usb 1-1: reset high-speed USB device number 2 using xhci_hcd",
+    'audit: type=1400 audit(1:2): apparmor="DENIED" operation="mount"',
+  ];
+  const others = [
+    "loop6: detected capacity change from 0 to 131072",
+    "EXT4-fs (sdb1): recovery complete",
+    "EXT4-fs (sda11): recovery complete",
+    "BTRFS info (device loop6): using crc32c checksum algorithm",
+    "BTRFS: device label x devid 2 transid 6 /dev/nvme0n1p2 (7:5) scanned by mount (2)",
+    "EXT4-fs (dm-0): mounted",
+    "EXT4-fs mount: 94 callbacks suppressed",
+    "wlan0: authenticated",
+    "00000000: 58 46 53 42 00 00 10 00 00 00 00 00 00 01 40 00  XFSB..........@.",
+  ];
+  const options = { about, limit: 100 };
+  assert.deepEqual(kernelMessages(lines([...others, ...ours]), options), ours);
+  // Where nothing better is there, a line without a disk can be the one.
+  assert.deepEqual(kernelMessages(lines(others), options), ["wlan0: authenticated"]);
+  for (const [fstype, line] of [["nfs4", "NFS: bad option"], ["vfat", "FAT-fs: bad option"]]) {
+    const few = { about: { names: [], fstype: fstype! } };
+    assert.deepEqual(kernelMessages(lines(["wlan0: up", line!]), few), [line]);
+  }
+});
+
+Deno.test("kernelMessages() leaves out remarks before errors where there are many", () => {
+  const info = ["a", "b", "c", "d"].map((text) => `6,1,0,-;${text}\n`);
+  const records = ["5,1,0,-;notice\n", ...info, "3,1,0,-;error\n"];
+  assert.deepEqual(kernelMessages(records), ["notice", "error"]);
+  assert.deepEqual(kernelMessages(records, { limit: 6 }).length, 6);
+});

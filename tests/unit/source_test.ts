@@ -47,6 +47,7 @@ Deno.test("parseSource() takes tags, paths and sources that are no devices", () 
     ["[fe80::1]:/export", { kind: "other", text: "[fe80::1]:/export" }],
     ["//server/share", { kind: "other", text: "//server/share" }],
     ["tmpfs", { kind: "other", text: "tmpfs" }],
+    ["//nas/backup", { kind: "other", text: "//nas/backup" }],
     ["UUID", { kind: "other", text: "UUID" }],
     ["__proto__", { kind: "other", text: "__proto__" }],
   ];
