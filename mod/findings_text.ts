@@ -4,7 +4,6 @@
  * @module
  */
 import {
-  type Area,
   AREAS,
   type Finding,
   judgeFindings,
@@ -74,13 +73,10 @@ function findingLines(finding: Finding, nameWidth: number, { width }: Layout, pa
   return [...lines, `${indent}${paint("faint", "->")} ${cured}`];
 }
 
-function areaLines(area: Area, findings: readonly Finding[], layout: Layout, paint: Paint) {
+/** Findings of one area, aligned with each other. */
+function areaLines(findings: readonly Finding[], layout: Layout, paint: Paint): string[] {
   const nameWidth = Math.max(...findings.map(({ name }) => name.length)) + 2;
-  return [
-    "",
-    paint("heading", AREAS[area]),
-    ...findings.flatMap((finding) => findingLines(finding, nameWidth, layout, paint)),
-  ];
+  return findings.flatMap((finding) => findingLines(finding, nameWidth, layout, paint));
 }
 
 interface Row {
@@ -114,9 +110,9 @@ function configurationLines(report: Report, paint: Paint): string[] {
     ...{ name, value: plain(value), from: plain(from) },
   }));
   const names = Math.max(...rows.map(({ name }) => name.length)) + 2;
-  const values = Math.min(40, Math.max(...rows.map(({ value }) => value.length))) + 2;
+  const values = Math.min(40, Math.max(...rows.map(({ value }) => value.length)));
   return rows.map(({ name, value, from }) =>
-    `  ${name.padEnd(names)}${value.padEnd(values)} ${paint("faint", from)}`
+    `  ${name.padEnd(names)}${value.padEnd(values)}  ${paint("faint", from)}`
   );
 }
 
@@ -124,20 +120,16 @@ function configurationLines(report: Report, paint: Paint): string[] {
 export function reportText(report: Report, layout: Layout): string {
   const paint: Paint = (kind, text) => layout.colours ? `${COLOURS[kind]}${text}\x1b[0m` : text;
   const { findings } = report;
-  const lines = [
-    paint("heading", "Configuration"),
-    ...configurationLines(report, paint),
-    "",
-  ];
-  for (const area of Object.keys(AREAS) as Area[]) {
+  const lines: string[] = [];
+  for (const [area, heading] of Object.entries(AREAS)) {
     const own = findings.filter((finding) => finding.area === area);
-    if (own.length === 0) continue;
-    const shown = areaLines(area, own, layout, paint);
-    lines.push(...area === "configuration" ? shown.slice(2) : shown);
+    const table = area === "configuration" ? [...configurationLines(report, paint), ""] : [];
+    if (table.length + own.length === 0) continue;
+    lines.push(paint("heading", heading), ...table, ...areaLines(own, layout, paint), "");
   }
   const level = { "fine": "ok", "no device": "warning", "change": "error" } as const;
   const verdict = paint(level[judgeFindings(findings)], verdictText(findings));
-  return `${[...lines, "", verdict].join("\n")}\n`;
+  return `${[...lines, verdict].join("\n")}\n`;
 }
 
 /** A line of the log. */

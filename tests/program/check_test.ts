@@ -257,9 +257,9 @@ Deno.test("check: text is aligned, plain in a pipe, and ends with the verdict", 
   await using wrapper = await start(place, { args: ["check", ...LOCAL] });
   assert.equal(await wrapper.code(), 0);
   const text = wrapper.outLines.join("\n");
-  assert.doesNotMatch(text, /\x1b|undefined|\[object/);
-  assert.match(text, /^Configuration\n  MNT_SOURCE {6}- +default$/m);
-  assert.match(text, /^rest-server\n  ok {7}program /m);
+  assert.doesNotMatch(text, /[^ -~\n]|undefined|\[object/);
+  assert.match(text, /^Configuration\n {2}MNT_SOURCE {6}- +default$/m);
+  assert.match(text, /^rest-server\n {2}ok {7}program /m);
   assert.match(text, /^fine: it can start \(0 errors, \d+ warnings\)$/m);
   assert.deepEqual(wrapper.errLines, []);
 });
