@@ -12,7 +12,7 @@ import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
 import { limited, lookAt, type Space, type StatusEdges } from "./status_look.ts";
 import { parseStatusRecord, type StatusRecord } from "./status_record.ts";
-import { allServe, type Status, statusJson, statusText } from "./status_text.ts";
+import { allServe, type Status, statusReport, statusText } from "./status_text.ts";
 import type { Files, World } from "./world.ts";
 
 /** statfs(2), off the main thread. Loaded where it is used, for it takes 35 ms. */
@@ -125,7 +125,9 @@ export async function showStatus(
   const now = { bootMs: Deno.osUptime() * 1000, wallMs: Date.now() };
   const colours = Deno.stdout.isTerminal() && !environment["NO_COLOR"] &&
     environment["TERM"] !== "dumb";
-  const text = json ? statusJson(status, now) : statusText(status, now, colours);
+  const text = json
+    ? `${JSON.stringify(statusReport(status, now), null, 2)}\n`
+    : statusText(status, now, colours);
   if (!await print(text)) return 1;
   return allServe(status) ? 0 : EXIT["no device"].host;
 }

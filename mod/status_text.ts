@@ -141,7 +141,7 @@ export function statusText({ instances, why }: Status, now: Now, colours: boolea
   return `${instances.map((instance) => instanceText(instance, now, paint)).join("\n\n")}\n`;
 }
 
-function instanceJson(instance: Instance, now: Now) {
+function instanceReport(instance: Instance, now: Now) {
   const { record, alive, serverAlive, mount, space, listening, why } = instance;
   const { server, failure } = record;
   return {
@@ -174,9 +174,7 @@ function instanceJson(instance: Instance, now: Now) {
 }
 
 /** What programs read, as `dist/schema/status.schema.json` says. */
-export function statusJson(status: Status, now: Now): string {
-  const instances = status.instances.map((instance) => instanceJson(instance, now));
-  return `${
-    JSON.stringify({ schema: 1, serving: allServe(status), why: status.why, instances }, null, 2)
-  }\n`;
+export function statusReport(status: Status, now: Now) {
+  const instances = status.instances.map((instance) => instanceReport(instance, now));
+  return { schema: 1, serving: allServe(status), why: status.why, instances };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { SIGNALS } from "../../mod/linux.ts";
+import { forgetStatus } from "./status.ts";
 import { tempDirectory } from "./temp.ts";
 import { until } from "./wait.ts";
 import { startWrapper, type Wrapper, type WrapperOptions } from "./wrapper.ts";
@@ -78,7 +79,10 @@ export async function fakePlace(): Promise<Place> {
     },
     start: ({ args = QUIET_ARGS, env: more = {}, ...options } = {}) =>
       startWrapper({ ...options, args, env: { ...env, ...more } }),
-    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await forgetStatus(path);
+      await directory[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -138,6 +138,8 @@ export class Wrapper implements AsyncDisposable {
       this.#child.kill("SIGKILL");
       await this.status;
     }
+    // Without a mount, this is what an unclean end leaves.
+    await Deno.remove(`/run/restic-rest-server/pid-${this.pid}.status`).catch(() => {});
   }
 }
 
