@@ -19,6 +19,9 @@ export interface ConfigFiles {
 
 async function readIfThere(path: string, files: Files): Promise<string | undefined> {
   try {
+    const kind = (await files.stat(path))?.kind;
+    // Whoever opens a FIFO that nobody writes to waits for ever.
+    if (kind !== undefined && kind !== "file") throw new Error("it is not a file");
     return await files.readText(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;

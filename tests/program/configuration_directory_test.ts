@@ -49,6 +49,23 @@ Deno.test("MNT_CONFIG_DIR: the environment wins over the files, and an empty var
   assert.ok(seen.includes("GREETING=caller") && seen.includes("EMPTY="), seen.join("\n"));
 });
 
+Deno.test("MNT_CONFIG_DIR: a FIFO or a directory in a file's place is 78 at once, in one line", async () => {
+  for (const make of ["mkfifo", "mkdir"]) {
+    await using place = await fakePlace();
+    const MNT_CONFIG_DIR = await configDirectory(place, undefined, "--debug\n");
+    await Deno.mkdir(`${place.path}/env/restic-rest-server`, { recursive: true });
+    const path = `${place.path}/env/restic-rest-server/env.txt`;
+    assert.ok((await new Deno.Command(make, { args: [path] }).output()).success);
+    await using wrapper = place.start({ env: { MNT_CONFIG_DIR } });
+    assert.equal(await wrapper.code(), 78);
+    assert.equal(wrapper.errLines.length, 1, wrapper.errLines.join("\n"));
+    assert.match(
+      wrapper.errLines[0]!,
+      /Cannot read ".*env.txt" of MNT_CONFIG_DIR: it is not a file$/,
+    );
+  }
+});
+
 Deno.test("MNT_CONFIG_DIR: either file may be missing, and a relative directory is taken", async () => {
   for (const [env, flags] of [["A=1\n", undefined], [undefined, "--debug\n"]]) {
     await using place = await fakePlace();
