@@ -25,7 +25,7 @@ function startFigure(parts: Figures["parts"], where: string): string {
     captions: [
       `Medians of ${parts.this.length} rounds, by the kernel's own trace: until blkid is executed, until it ` +
       "has ended, until mount(2) has returned, until rest-server is executed, until listen(2) has returned. " +
-      "Less is better.",
+      "The trace adds up to 1 ms. Less is better.",
       where,
     ],
     unit: "ms",
@@ -101,16 +101,15 @@ function memoryFigure(memory: Figures["memory"], where: string): string {
 }
 
 function devicesFigure(all: Figures["devices"], where: string): string {
-  const last = all.at(-1)!;
+  const [first, last] = [all[0]!, all.at(-1)!];
   return lineChart({
     name: "devices",
     title: `Start and wait with up to ${last.count} block devices`,
     description:
-      `Milliseconds with 1 to ${last.count} loop devices. All lines are straight or bend down: ` +
-      `with ${last.count} the source is found in ${
-        ms(last.resolveMs)
-      } ms, of which blkid alone takes ` +
-      `${ms(last.blkidMs)} ms.`,
+      `Milliseconds with ${first.count} to ${last.count} loop devices: this program starts in ` +
+      `${ms(first.startMs)} to ${ms(last.startMs)} ms; of that, finding the disk takes ` +
+      `${ms(first.resolveMs)} to ${ms(last.resolveMs)} ms, and blkid alone ` +
+      `${ms(first.blkidMs)} to ${ms(last.blkidMs)} ms.`,
     captions: [
       `Medians of ${last.startMs.length} rounds. Each loop device has an ext4; nothing tells blkid where ` +
       "to look, for a gokrazy has no udev. Finding the disk and blkid alone are timed in fresh processes.",
