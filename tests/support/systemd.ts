@@ -5,11 +5,13 @@
  */
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { run } from "./command.ts";
-import { realTools } from "./system.ts";
+import type { Need } from "./needs.ts";
+import { realTools, systemTest } from "./system.ts";
+import { tempDirectory } from "./temp.ts";
 import { until, within } from "./wait.ts";
 
 const BOOT = new URL("boot_systemd.sh", import.meta.url).pathname;
-const INSTALL = new URL("../../dist/tasks/install.ts", import.meta.url).pathname;
+const TASKS = new URL("../../dist/tasks/", import.meta.url).pathname;
 
 /** The least that a start and a shutdown need; systemd brings the targets that are not written here. */
 const UNITS: Readonly<Record<string, string>> = {
@@ -37,15 +39,13 @@ const UNITS: Readonly<Record<string, string>> = {
     "StandardOutput=null\nRuntimeDirectory=systemd/journal\nRuntimeDirectoryPreserve=yes\n",
 };
 
-/** A cgroup of its own, so that systemd's are not among those of the machine. */
-async function makeCgroup(): Promise<string> {
-  const [root] = parseMountinfo(await Deno.readTextFile("/proc/self/mountinfo"))
-    .filter(({ fsType }) => fsType === "cgroup2").map(({ mountPoint }) => mountPoint);
-  if (root === undefined) throw new Error("cgroup2 is not mounted");
-  const [, own] = /^0::(.*)$/m.exec(await Deno.readTextFile("/proc/self/cgroup"))!;
-  const path = `${root}${own === "/" ? "" : own}/restic-rest-server-test-${Deno.pid}`;
-  await Deno.mkdir(path);
-  return path;
+/** Where a cgroup of this process's can be made; `null` where there is no cgroup2. */
+async function cgroupPath(): Promise<string | null> {
+  const mounts = parseMountinfo(await Deno.readTextFile("/proc/self/mountinfo"));
+  const root = mounts.find(({ fsType }) => fsType === "cgroup2")?.mountPoint;
+  const own = /^0::(.*)$/m.exec(await Deno.readTextFile("/proc/self/cgroup"))?.[1];
+  if (root === undefined || own === undefined) return null;
+  return `${root}${own === "/" ? "" : own}/restic-rest-server-test-${Deno.pid}`;
 }
 
 async function removeCgroup(path: string): Promise<void> {
@@ -55,6 +55,34 @@ async function removeCgroup(path: string): Promise<void> {
   await until(() => Deno.remove(path).then(() => true, () => false), `an empty cgroup ${path}`);
 }
 
+/** What a machine may lack for a systemd of its own; `null` where it has everything. */
+async function lack(): Promise<string | null> {
+  const path = await cgroupPath();
+  if (path === null) return "cgroup2";
+  const made = await Deno.mkdir(path).then(() => Deno.remove(path)).then(() => true, () => false);
+  if (!made) return "a cgroup2 that can be written to";
+  const overlay = /\boverlay$/m.test(await Deno.readTextFile("/proc/filesystems"));
+  return overlay ? null : "overlayfs";
+}
+
+const lacking = Deno.uid() === 0 ? await lack() : null;
+const NEEDS: readonly Need[] = ["program:systemctl", "program:journalctl", "program:nsenter"];
+
+/** A test with a systemd of its own, on which the program is installed. */
+export async function systemdTest(
+  name: string,
+  fn: (systemd: Systemd) => Promise<void>,
+): Promise<void> {
+  if (lacking !== null) {
+    const fn = () => {};
+    return Deno.test({ name: `${name} [ignored: needs ${lacking}]`, ignore: true, fn });
+  }
+  await systemTest([...NEEDS, "program:man"], name, async () => {
+    await using systemd = await Systemd.boot();
+    await fn(systemd);
+  });
+}
+
 /** What a test puts into `/etc/default/restic-rest-server`. */
 export type Settings = Readonly<Record<string, string>>;
 
@@ -62,57 +90,69 @@ export type Settings = Readonly<Record<string, string>>;
 export class Systemd implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #log: Promise<string>;
+  readonly #units: { readonly path: string } & AsyncDisposable;
+  readonly #cgroup: string;
+  /** Its process, as the test sees it. */
+  #pid = 0;
 
-  private constructor(
-    child: Deno.ChildProcess,
-    readonly prefix: string,
-    readonly cgroup: string,
-    /** Its process, as the test sees it. */
-    readonly pid: number,
-  ) {
-    this.#child = child;
-    this.#log = new Response(child.stderr).text();
-  }
-
-  /** Installs the program, and boots. */
-  static async boot(): Promise<Systemd> {
-    // Neither below /tmp nor below /home: a hardened unit sees nothing of these.
-    const prefix = await Deno.makeTempDir({ dir: "/var/lib", prefix: "restic-rest-server-test-" });
-    await Deno.chmod(prefix, 0o755);
-    await run(Deno.execPath(), "run", "-A", INSTALL, "--prefix", prefix);
-    const { "rest-server": server } = await realTools();
-    await Deno.copyFile(server, `${prefix}/bin/rest-server`);
-    await Deno.mkdir(`${prefix}/units`);
-    for (const [name, text] of Object.entries(UNITS)) {
-      await Deno.writeTextFile(`${prefix}/units/${name}`, text);
-    }
-    const cgroup = await makeCgroup();
+  private constructor(units: { readonly path: string } & AsyncDisposable, cgroup: string) {
+    this.#units = units;
+    this.#cgroup = cgroup;
     const namespaces = ["mount", "pid", "cgroup", "uts", "ipc"].map((name) => `--${name}`);
-    const child = new Deno.Command("/bin/sh", {
+    this.#child = new Deno.Command("/bin/sh", {
       args: [
         ...["-c", 'echo $$ >"$1/cgroup.procs"; shift; exec unshare "$@"', "sh", cgroup],
         ...[...namespaces, "--propagation", "private", "--fork", "--kill-child"],
-        ...[BOOT, `${prefix}/units:${prefix}/lib/systemd/system`],
+        ...[BOOT, units.path],
       ],
       stdin: "null",
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const children = `/proc/${child.pid}/task/${child.pid}/children`;
-    const pid = Number(
-      await until(async () => (await Deno.readTextFile(children)).trim(), "process 1"),
-    );
-    const systemd = new Systemd(child, prefix, cgroup, pid);
-    await until(
-      async () => await systemd.systemctl("is-system-running").catch(() => "") === "running",
-      "a running systemd",
-    );
-    return systemd;
+    this.#log = new Response(this.#child.stderr).text();
+  }
+
+  /** Boots, and installs the program. */
+  static async boot(): Promise<Systemd> {
+    const units = await tempDirectory();
+    for (const [name, text] of Object.entries(UNITS)) {
+      await Deno.writeTextFile(`${units.path}/${name}`, text);
+    }
+    const cgroup = (await cgroupPath())!;
+    await Deno.mkdir(cgroup);
+    const systemd = new Systemd(units, cgroup);
+    try {
+      await systemd.#install();
+      return systemd;
+    } catch (error) {
+      await systemd[Symbol.asyncDispose]();
+      throw new Error(`Cannot boot systemd:\n${await systemd.#log}`, { cause: error });
+    }
+  }
+
+  async #install(): Promise<void> {
+    const { pid } = this.#child;
+    const children = `/proc/${pid}/task/${pid}/children`;
+    const first = async () => (await Deno.readTextFile(children).catch(() => "")).trim();
+    this.#pid = Number(await until(first, "process 1"));
+    // Before that, what is done inside would be done to the machine.
+    const comm = () => Deno.readTextFile(`/proc/${this.#pid}/comm`);
+    await until(async () => (await comm()) === "systemd\n", "systemd as process 1");
+    const state = () => this.systemctl("is-system-running").catch(() => "");
+    await until(async () => (await state()) === "running", "a running systemd");
+    const { "rest-server": server } = await realTools();
+    await this.inside("cp", server, "/usr/local/bin/rest-server");
+    await this.task("install");
   }
 
   /** Runs a program among its processes. */
   async inside(...command: string[]): Promise<string> {
-    return await run("nsenter", "-t", String(this.pid), "-m", "-p", "-C", ...command);
+    return await run("nsenter", "-t", String(this.#pid), "-m", "-p", "-C", ...command);
+  }
+
+  /** Runs `deno task install` or `uninstall`. */
+  async task(name: "install" | "uninstall"): Promise<string> {
+    return await this.inside(Deno.execPath(), "run", "-A", `${TASKS}${name}.ts`);
   }
 
   async systemctl(...args: string[]): Promise<string> {
@@ -147,9 +187,10 @@ export class Systemd implements AsyncDisposable {
   /** Writes the settings, and what a drop-in adds to a unit. */
   async configure(settings: Settings, unit?: string, dropIn?: string): Promise<void> {
     const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
-    await Deno.writeTextFile(`${this.prefix}/etc/default/restic-rest-server`, lines.join(""));
+    const write = 'printf %s "$1" >/etc/default/restic-rest-server';
+    await this.inside("/bin/sh", "-c", write, "sh", lines.join(""));
     if (unit !== undefined && dropIn !== undefined) {
-      const directory = `${this.prefix}/units/${unit}.d`;
+      const directory = `${this.#units.path}/${unit}.d`;
       await Deno.mkdir(directory, { recursive: true });
       await Deno.writeTextFile(`${directory}/test.conf`, dropIn);
     }
@@ -177,7 +218,7 @@ export class Systemd implements AsyncDisposable {
     }
     await this.#child.status;
     await this.#log;
-    await removeCgroup(this.cgroup);
-    await Deno.remove(this.prefix, { recursive: true });
+    await removeCgroup(this.#cgroup);
+    await this.#units[Symbol.asyncDispose]();
   }
 }

@@ -3,22 +3,19 @@ import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
 import { type Disk, loopDisk } from "../support/disk.ts";
 import { httpStatus } from "../support/http.ts";
-import type { Need } from "../support/needs.ts";
-import { fsck, systemTest } from "../support/system.ts";
-import { Systemd } from "../support/systemd.ts";
+import { fsck } from "../support/system.ts";
+import { type Systemd, systemdTest } from "../support/systemd.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { until } from "../support/wait.ts";
 
-const NEEDS: readonly Need[] = ["program:systemctl", "program:journalctl", "program:nsenter"];
 const UNIT = "restic-rest-server.service";
 const HARDENED = "restic-rest-server-hardened.service";
 const TARGET = "/mnt/restic";
 
-function settings(systemd: Systemd, disk: Disk, more: Record<string, string> = {}) {
+function settings(disk: Disk, more: Record<string, string> = {}) {
   return {
     MNT_SOURCE: `LABEL=${disk.label}`,
     MNT_TARGET: TARGET,
-    MNT_SERVER: `${systemd.prefix}/bin/rest-server`,
     ARGS: `"--path ${TARGET}/restic --listen 127.0.0.1:0 --no-auth"`,
     ...more,
   };
@@ -36,14 +33,12 @@ async function answers(at: string): Promise<boolean> {
   return await httpStatus(`http://${at}/`) === 405;
 }
 
-await systemTest(
-  NEEDS,
+await systemdTest(
   "systemd: ready without its disk, serves it when it comes, stops clean",
-  async () => {
-    await using systemd = await Systemd.boot();
+  async (systemd) => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await disk.detach();
-    await systemd.configure(settings(systemd, disk));
+    await systemd.configure(settings(disk));
     await systemd.systemctl("start", UNIT);
     await systemd.shows(UNIT, "StatusText", new RegExp(`^waiting for LABEL=${disk.label}: `));
     assert.equal(await systemd.show(UNIT, "SubState"), "running");
@@ -63,13 +58,11 @@ await systemTest(
   },
 );
 
-await systemTest(
-  NEEDS,
+await systemdTest(
   "systemd: a killed wrapper is started again, on the disk it left mounted",
-  async () => {
-    await using systemd = await Systemd.boot();
+  async (systemd) => {
     await using disk = await loopDisk({ fstype: "ext4" });
-    await systemd.configure(settings(systemd, disk), UNIT, "[Service]\nRestartSec=100ms\n");
+    await systemd.configure(settings(disk), UNIT, "[Service]\nRestartSec=100ms\n");
     await systemd.systemctl("start", UNIT);
     await systemd.shows(UNIT, "StatusText", /^serving/);
     const first = await systemd.mainPid(UNIT);
@@ -93,14 +86,12 @@ await systemTest(
   },
 );
 
-await systemTest(
-  NEEDS,
+await systemdTest(
   "systemd: the watchdog ends a wrapper that hangs, and no other",
-  async () => {
-    await using systemd = await Systemd.boot();
+  async (systemd) => {
     await using disk = await loopDisk({ fstype: "ext4" });
     const dropIn = "[Service]\nRestartSec=100ms\nWatchdogSec=2\nTimeoutAbortSec=2\n";
-    await systemd.configure(settings(systemd, disk), UNIT, dropIn);
+    await systemd.configure(settings(disk), UNIT, dropIn);
     await systemd.systemctl("start", UNIT);
     await systemd.shows(UNIT, "StatusText", /^serving/);
     // Each sign of life moves it; it lives longer than it may be silent.
@@ -119,13 +110,12 @@ await systemTest(
   },
 );
 
-await systemTest(NEEDS, "systemd: what only a person can cure is not tried again", async () => {
-  await using systemd = await Systemd.boot();
+await systemdTest("systemd: what only a person can cure is not tried again", async (systemd) => {
   await using disk = await loopDisk({ fstype: "ext4" });
   for (
     const [more, code] of [[{ MNT_TARGET: "" }, "78"], [{ MNT_SERVER: "/no" }, "127"]] as const
   ) {
-    await systemd.configure(settings(systemd, disk, more), UNIT, "[Service]\nRestartSec=100ms\n");
+    await systemd.configure(settings(disk, more), UNIT, "[Service]\nRestartSec=100ms\n");
     // A configuration that cannot work fails the start itself; a program that is not there, its unit.
     await systemd.systemctl("start", UNIT).catch((error) => {
       if (code !== "78") throw error;
@@ -148,15 +138,13 @@ async function giveTo(disk: Disk, uid: number): Promise<void> {
 
 for (const user of [null, 1000]) {
   const who = user === null ? "" : " as MNT_USER";
-  await systemTest(
-    NEEDS,
+  await systemdTest(
     `systemd: the hardened unit serves${who}, where the host does not see the disk`,
-    async () => {
-      await using systemd = await Systemd.boot();
+    async (systemd) => {
       await using disk = await loopDisk({ fstype: "ext4" });
       if (user !== null) await giveTo(disk, user);
       const more: Record<string, string> = user === null ? {} : { MNT_USER: `${user}:${user}` };
-      await systemd.configure(settings(systemd, disk, more));
+      await systemd.configure(settings(disk, more));
       await systemd.systemctl("start", HARDENED);
       await systemd.shows(HARDENED, "StatusText", /^serving/);
       const at = await address(systemd, HARDENED);
@@ -172,3 +160,38 @@ for (const user of [null, 1000]) {
     },
   );
 }
+
+await systemdTest(
+  "systemd: uninstall waits for an end, and leaves the host as it was",
+  async (systemd) => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    const page = await systemd.inside("man", "--where", "restic-rest-server");
+    assert.match(page, /\/man8\/restic-rest-server\.8$/);
+    assert.match(await systemd.inside("cat", "/etc/default/restic-rest-server"), /^MNT_SOURCE=$/m);
+    await systemd.configure(settings(disk));
+    await systemd.systemctl("enable", "--now", UNIT);
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    await assert.rejects(systemd.task("uninstall"), /is active: systemctl disable --now/);
+    await systemd.systemctl("stop", UNIT);
+    await assert.rejects(systemd.task("uninstall"), /is enabled: systemctl disable --now/);
+    await systemd.systemctl("disable", UNIT);
+
+    const said = await systemd.task("uninstall");
+    assert.match(said, /\/etc\/default\/restic-rest-server: left, for it was changed/);
+    const left = await systemd.inside(
+      "find",
+      "/run/upper",
+      "-type",
+      "f",
+      "-not",
+      "-name",
+      "machine-id",
+    );
+    const rest = [
+      "/run/upper/etc/default/restic-rest-server",
+      "/run/upper/usr/local/bin/rest-server",
+    ];
+    assert.deepEqual(left.split("\n").toSorted(), rest);
+    assert.equal(await systemd.show(UNIT, "LoadState"), "not-found");
+  },
+);
