@@ -15,6 +15,7 @@ import {
   parseLaunchSocket,
   parsePlan,
   type ReportLine,
+  tooManyArguments,
 } from "../mod/launch.ts";
 import {
   CAP_NET_BIND_SERVICE,
@@ -271,6 +272,7 @@ function execute(
   const pointers = strings.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
   libc.execv(cString(program), BigUint64Array.of(...pointers, 0n));
   const errno = readErrno(libc);
+  if (errno === ERRNO.E2BIG) throw tooManyArguments(`rest-server "${program}"`);
   const kind = errno === ERRNO.ENOENT
     ? "not found"
     : BUSY.includes(errno)

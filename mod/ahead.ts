@@ -4,7 +4,7 @@
  * @module
  */
 import { Failure, messageOf } from "./exit.ts";
-import type { WaitingLauncher } from "./launch.ts";
+import { tooManyArguments, type WaitingLauncher } from "./launch.ts";
 import type { TargetLock } from "./lock.ts";
 import type { World } from "./world.ts";
 
@@ -31,7 +31,7 @@ export class Ahead implements AsyncDisposable {
   /**
    * The launcher, to be given its plan.
    *
-   * @throws {Failure} "busy" where no process can be started now.
+   * @throws {Failure} "busy" where no process can be started now, "configuration" where none ever can.
    */
   take(): WaitingLauncher {
     try {
@@ -39,6 +39,9 @@ export class Ahead implements AsyncDisposable {
       this.#waiting = undefined;
       return waiting;
     } catch (error) {
+      if ((error as { code?: unknown }).code === "E2BIG") {
+        throw tooManyArguments("rest-server", error);
+      }
       throw new Failure(
         "busy",
         `Cannot start a process for rest-server: ${messageOf(error)}; ` +

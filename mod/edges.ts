@@ -136,7 +136,24 @@ async function killAt(
     }
     await clock.sleep(KILL_GRACE_MS, ended);
   }
-  return { code: 137, signal: "SIGKILL", stdout: new Uint8Array(), stderr: new Uint8Array() };
+  return [{ code: 137, signal: "SIGKILL" }, "", ""] as const;
+}
+
+/** blkid says some 200 bytes of a device; what a program prints beyond this is no answer. */
+const OUTPUT_MAX_BYTES = 1024 ** 2;
+
+/** All that a program prints; `null` where it is more than anybody wants to know. */
+async function readOutput(stream: ReadableStream<Uint8Array>): Promise<string | null> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let sizeBytes = 0;
+  for await (const bytes of stream) {
+    sizeBytes += bytes.length;
+    // Leaving the loop closes the pipe.
+    if (sizeBytes > OUTPUT_MAX_BYTES) return null;
+    text += decoder.decode(bytes, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 /** Deno knows no name for a real-time signal (signal(7)) and fails on it: told as the shell tells it. */
@@ -158,10 +175,13 @@ export const programs: Programs = {
     }).spawn();
     const ended = new AbortController();
     const killed = killAt(child, limitMs, stop, ended.signal);
-    const { code, signal, stdout, stderr } = await Promise.race([child.output(), killed]);
+    const output = Promise.all([child.status, readOutput(child.stdout), readOutput(child.stderr)]);
+    const [{ code, signal }, stdout, stderr] = await Promise.race([output, killed]);
     ended.abort();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { code, signal, stdout: text(stdout), stderr: text(stderr) };
+    if (stdout === null || stderr === null) {
+      throw new Error(`"${program}" printed more than ${OUTPUT_MAX_BYTES / 1024 ** 2} MiB`);
+    }
+    return { code, signal, stdout, stderr };
   },
   start(program, args, variables = {}) {
     const child = new Deno.Command(program, {

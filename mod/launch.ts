@@ -22,6 +22,16 @@ export function misusedLauncher(): Failure {
   );
 }
 
+/** E2BIG of execve(2): no time makes the arguments shorter. */
+export function tooManyArguments(program: string, cause?: unknown): Failure {
+  return new Failure(
+    "configuration",
+    `Cannot run ${program}: argument list too long (E2BIG); ` +
+      "shorten arguments and environment, or raise the limit on the stack (ulimit -s)",
+    { cause },
+  );
+}
+
 /** A path that the user of `MNT_USER` must be able to use, and what to say where it is not so. */
 export interface Need {
   readonly path: string;

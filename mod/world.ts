@@ -65,7 +65,11 @@ export interface ServerProcess {
 
 /** Programs that are run. */
 export interface Programs {
-  /** Runs a program without input to its end, at most `limitMs` or until `stop`, then SIGKILL. */
+  /**
+   * Runs a program without input to its end, at most `limitMs` or until `stop`, then SIGKILL.
+   *
+   * @throws {Error} where it cannot be run, or prints more than 1 MiB.
+   */
   output(
     program: string,
     args: readonly string[],

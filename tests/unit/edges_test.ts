@@ -130,6 +130,18 @@ Deno.test("programs.output() gives code, signal and both outputs", async () => {
   );
 });
 
+Deno.test("P7: programs.output() takes a long answer, and does not keep one without end", async () => {
+  const sh = (script: string) => programs.output("/bin/sh", ["-c", script], HOUR_MS, NEVER);
+  const { stdout } = await sh("head -c 1048576 /dev/zero | tr '\\0' x");
+  assert.equal(stdout.length, 1024 ** 2);
+  for (const endless of ["exec yes", "exec yes >&2"]) {
+    await assert.rejects(
+      within(sh(endless), endless),
+      /^Error: "\/bin\/sh" printed more than 1 MiB$/,
+    );
+  }
+});
+
 Deno.test("P7: programs.output() kills a program that does not end", async () => {
   const output = await within(
     programs.output("/bin/sh", ["-c", "trap '' TERM; echo begun; exec sleep 3600"], 200, NEVER),

@@ -75,6 +75,21 @@ Deno.test("P4: ids, no_new_privs, Landlock, parent-death signal and execve(2) co
   assert.equal(report().failure?.kind, "not found");
 });
 
+Deno.test("P8: execve(2) that can never work is a matter of configuration, or of the program", () => {
+  const cases = [
+    [ERRNO.E2BIG, "configuration", /rest-server": argument list too long \(E2BIG\); shorten/],
+    [ERRNO.ENOEXEC, "not executable", /rest-server": ENOEXEC \(execve\(2\)\); is it built for/],
+    [ERRNO.EAGAIN, "busy", /rest-server": EAGAIN/],
+  ] as const;
+  for (const [errno, kind, message] of cases) {
+    const { libc, report } = notes({ landlockCreateRuleset: 7, getppid: 42, execv: -1 }, errno);
+    launchWith(HANDOVER, libc);
+    const { failure } = report();
+    assert.equal(failure?.kind, kind);
+    assert.match(failure?.message ?? "", message);
+  }
+});
+
 Deno.test("P5: a kernel without Landlock is one warning that names the cure, and rest-server runs", () => {
   const { libc, calls, report } = notes({ landlockCreateRuleset: -1, getppid: 42, execv: -1 });
   launchWith(HANDOVER, libc);

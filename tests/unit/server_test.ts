@@ -104,6 +104,20 @@ Deno.test("a process that cannot be started now may be at the next try", () => {
   });
 });
 
+Deno.test("arguments that are too long are no passing trouble", () => {
+  const cause = Object.assign(new Error("Argument list too long (os error 7)"), { code: "E2BIG" });
+  const launcher: Launcher = {
+    start() {
+      throw cause;
+    },
+  };
+  assert.throws(() => new Ahead([], null, worldOf({ launcher })).take(), {
+    kind: "configuration",
+    message: /^Cannot run rest-server: argument list too long \(E2BIG\); shorten arguments/,
+    cause,
+  });
+});
+
 Deno.test("P7: a rest-server that SIGKILL does not end is spoken of after 1, 2 and 4 minutes", async () => {
   const said: string[] = [];
   const log = { info: () => {}, warn: (line: string) => said.push(line), error: () => {} };
