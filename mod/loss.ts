@@ -60,7 +60,7 @@ export async function watchDisk(
   world: World,
   ended: AbortSignal,
 ): Promise<Loss | null> {
-  const { clock, log } = world;
+  const { clock, log, progress } = world;
   const { source } = mounted.found;
   const kernelLog = world.openKernelLog();
   let before: readonly string[] = [];
@@ -82,6 +82,7 @@ export async function watchDisk(
       for (const trouble of troubles.filter((trouble) => !before.includes(trouble))) {
         const { text, why, kernel } = withKernel(trouble, trouble);
         log.error(text, { event: "disk-trouble", why, kernel });
+        progress.failed(text);
       }
       before = troubles;
     }
