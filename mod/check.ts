@@ -11,7 +11,7 @@ import { judgeFindings, loggedExit, type Report, reportJson, VERDICT_EXIT } from
 import { reportLines, reportText } from "./findings_text.ts";
 import { inspect } from "./inspect.ts";
 import { SIGNALS } from "./linux.ts";
-import { runDirectories } from "./run_directory.ts";
+import { findRunDirectories } from "./run_directory.ts";
 import type { Signals } from "./signals.ts";
 import type { World } from "./world.ts";
 
@@ -95,7 +95,7 @@ export async function check(
     args: options.by === "verb" ? options.args.filter((arg) => arg !== "--json") : options.args,
     directory: Deno.cwd(),
     landlock: options.landlock,
-    runDirectories: runDirectories(environment, Deno.uid()),
+    runDirectories: await findRunDirectories(environment),
   };
   const looking = inspect(question, world, signals.stopping).catch((error) => {
     if (error === signals.stopSignal) return null;

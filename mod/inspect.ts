@@ -4,27 +4,19 @@
  *
  * @module
  */
-import { adviseMount, adviseServer } from "./advice.ts";
-import { type ReadConfig, readConfig, type Settings } from "./config.ts";
+import { adviseMount } from "./advice.ts";
+import { readConfig, type Settings } from "./config.ts";
 import type { ConfigFiles } from "./config_directory.ts";
-import { type Finding, findingsOf, maskReport, type Report } from "./findings.ts";
+import { type Area, type Finding, findingsOf, maskReport, type Report } from "./findings.ts";
 import { inspectDisk } from "./inspect_disk.ts";
 import { inspectLock } from "./inspect_lock.ts";
 import { inspectMount, type MountReport } from "./inspect_mount.ts";
-import { describeSandbox, describeUser } from "./inspect_sandbox.ts";
-import {
-  inspectFiles,
-  inspectListen,
-  inspectProgram,
-  inspectWrites,
-  type View,
-} from "./inspect_server.ts";
-import { inspectAccess } from "./inspect_user.ts";
+import { inspectProgram } from "./inspect_server.ts";
+import { inspectService } from "./inspect_service.ts";
 import type { LockRecord } from "./lock.ts";
-import { isBelow } from "./mountinfo.ts";
 import { shownArguments, shownSettings } from "./origins.ts";
 import { findSecrets } from "./secrets.ts";
-import { parseServerArgs, resolvePath, serverFiles } from "./server_args.ts";
+import { parseServerArgs } from "./server_args.ts";
 import type { ProgramOutput, World } from "./world.ts";
 
 /** What is looked at. */
@@ -62,8 +54,34 @@ function rememberingPrograms(world: World): World {
   };
 }
 
-/** rest-server's own default of `--path`. */
-const DEFAULT_PATH = "/tmp/restic";
+/** So long a disk or a server behind a path may take to answer; a disk may have to spin up first. */
+const ANSWER_LIMIT_MS = 30_000;
+
+/** What a look gives, or `hung` where a disk or a server does not answer: then the kernel never comes back. */
+async function limited<T>(
+  look: Promise<T>,
+  hung: T,
+  { clock }: World,
+  limitMs = ANSWER_LIMIT_MS,
+): Promise<T> {
+  const ended = new AbortController();
+  try {
+    const limit = clock.sleep(limitMs, ended.signal).then(() => hung);
+    return await Promise.race([look, limit]);
+  } finally {
+    ended.abort();
+  }
+}
+
+/** What stands for the findings of an area that could not be looked at. */
+function hanging(area: Area, name: string, what: string): Finding {
+  const text = `${what} does not answer within ${ANSWER_LIMIT_MS / 1000} s`;
+  return findingsOf(area).missing(
+    name,
+    text,
+    "see the kernel log, the disk, its cable and power, or the server",
+  );
+}
 
 function configFindings(
   settings: Settings,
@@ -76,34 +94,6 @@ function configFindings(
     ...problems.map((message) => failure("variables", { message, kind: "configuration" })),
     ...warnings.map((text) => warning("variables", text)),
     ...problems.length === 0 ? [ok("variables", `${set} variables are set, and can be used`)] : [],
-  ];
-}
-
-/** What rest-server will be, do and may do. */
-async function inspectService(
-  { directory, landlock }: Question,
-  { config, mountWanted }: ReadConfig,
-  args: readonly string[],
-  view: View,
-  running: LockRecord | undefined,
-  world: World,
-): Promise<Finding[]> {
-  const server = parseServerArgs(args);
-  const path = resolvePath(server.path ?? DEFAULT_PATH, directory);
-  const { platform, socketActivated } = world;
-  const mounted = config.mount === null || view.shows === view.target;
-  const files = serverFiles(server, path, directory).map(({ path }) => path)
-    .filter((file) => mounted || !isBelow(file, view.target!));
-  return [
-    ...await inspectFiles(server, path, directory, view, world),
-    ...await inspectWrites(server, directory, view, world),
-    await inspectListen(server.listen, directory, running, world),
-    ...adviseServer(args, { platform, socketActivated, mounted: mountWanted }),
-    describeUser(config, world.root),
-    ...config.user === null || config.mount === null
-      ? []
-      : await inspectAccess(config.user, mounted ? path : null, files, world),
-    describeSandbox(config, server, directory, landlock),
   ];
 }
 
@@ -126,18 +116,28 @@ export async function inspect(
   const findings = configFindings(settings, problems, config.warnings);
 
   const program = inspectProgram(config.server, world, signal);
-  const disk = await inspectDisk(config, world, signal);
+  const disk = await limited(
+    inspectDisk(config, world, signal),
+    { findings: [hanging("disk", "source", "a disk")], devices: [], found: null },
+    world,
+    // blkid has a limit of its own within.
+    2 * ANSWER_LIMIT_MS,
+  );
   signal.throwIfAborted();
   findings.push(...disk.findings);
 
-  let mount: MountReport | undefined;
+  let mount: MountReport | null = null;
   let running: LockRecord | undefined;
   if (config.mount !== null) {
-    mount = await inspectMount(config.mount, disk.found, world);
-    const other = await inspectLock(mount.target, question.runDirectories, world);
+    const { target, fstype } = config.mount;
+    mount = await limited(inspectMount(config.mount, disk.found, world), null, world);
+    const other = await inspectLock(mount?.target ?? target, question.runDirectories, world);
     running = other.record;
-    findings.push(...mount.findings, other.finding);
-    findings.push(...adviseMount(config, mount.mount.fstype, world.platform));
+    findings.push(
+      ...mount?.findings ?? [hanging("mount", "target", `"${target}", or what is mounted there,`)],
+      other.finding,
+      ...adviseMount(config, disk.found?.fstype ?? fstype, world.platform),
+    );
   } else if (!mountWanted) {
     const { warning } = findingsOf("mount");
     const text = "no mount is configured: rest-server would run without one, and without a sandbox";
@@ -146,7 +146,11 @@ export async function inspect(
   const view = { target: config.mount?.target ?? null, shows: mount?.view ?? null };
   findings.push(
     await program,
-    ...await inspectService(question, read, args, view, running, world),
+    ...await limited(
+      inspectService({ ...question, ...read, args }, view, running, world),
+      [hanging("server", "files", "what holds the files of rest-server")],
+      world,
+    ),
   );
   signal.throwIfAborted();
   const known = findSecrets([...[...settings.values()].map(({ value }) => value), ...args]);

@@ -20,7 +20,7 @@ export interface OtherRun {
 /**
  * Looks for a run that holds the target; its lock is not tried, for a start in this moment would find it held.
  *
- * @param directories from `runDirectories`.
+ * @param directories from `findRunDirectories`.
  */
 export async function inspectLock(
   target: string,

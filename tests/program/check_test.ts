@@ -317,3 +317,33 @@ Deno.test("MNT_CHECK=1 of a file, as JSON, with faults: the verb's code", async 
   assert.match(fault.message, /^configuration: variables: Cannot use MNT_WAIT="soon"/);
   assert.equal(await place.started(), false);
 });
+
+/** Makes `$0` a root directory that looks like gokrazy's, with all of this machine in it, and runs the rest there. */
+const ON_GOKRAZY = `set -e
+mount -t tmpfs tmpfs "$0"
+for entry in /*; do
+  if [ -L "$entry" ]; then cp -P "$entry" "$0$entry"
+  elif [ -d "$entry" ]; then mkdir "$0$entry"; mount --rbind "$entry" "$0$entry"
+  fi
+done
+mkdir "$0/gokrazy"
+: >"$0/gokrazy/init"
+exec chroot "$0" "$@"`;
+
+testWithMount(
+  "on gokrazy MNT_CHECK=1 ends supervision by 125, and the verb has its own codes",
+  async () => {
+    await using place = await fakePlace();
+    await Deno.mkdir(`${place.path}/root`);
+    const [unshare, ...flags] = tmpfsOn(place).prefix;
+    const prefix = [unshare!, ...flags, "sh", "-c", ON_GOKRAZY, `${place.path}/root`];
+    {
+      await using wrapper = await start(place, { prefix, args: LOCAL, env: { MNT_CHECK: "1" } });
+      assert.equal(await wrapper.code(), 125, wrapper.errLines.join("\n"));
+      assert.match(wrapper.errLines.join("\n"), /restic-rest-server: fine: it can start/);
+    }
+    const answer = await ask(place, { prefix, args: LOCAL });
+    assert.equal(answer.exit_code, 0);
+    assert.match(said(answer, "warning").join("\n"), /\/tmp\/restic \(memory/);
+  },
+);

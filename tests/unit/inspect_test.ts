@@ -1,8 +1,9 @@
 /** What `check` asks of kernels, devices and files that this machine has not. */
 import assert from "node:assert/strict";
-import { parseConfig } from "../../mod/config.ts";
-import { mergeSettings } from "../../mod/config.ts";
+import { setImmediate } from "node:timers/promises";
+import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import type { Finding } from "../../mod/findings.ts";
+import { inspect } from "../../mod/inspect.ts";
 import { inspectKernel } from "../../mod/inspect_kernel.ts";
 import { inspectLock, socketOwner } from "../../mod/inspect_lock.ts";
 import { inspectMount } from "../../mod/inspect_mount.ts";
@@ -273,4 +274,39 @@ Deno.test("inspectAccess() names the directory that stops the user on the way", 
     "directories be entered",
   ]);
   assert.deepEqual(await inspectAccess(user, null, ["/open/file"], world), []);
+});
+
+Deno.test("inspect() comes to an end where nothing that is asked of a disk comes back", async () => {
+  const files = filesOf({ "/proc/filesystems": "nodev\tnfs4\n" });
+  const never = () => new Promise<never>(() => {});
+  const world = worldOf({
+    platform: "host",
+    root: true,
+    path: "",
+    socketActivated: false,
+    // Time passes as soon as nothing else happens.
+    clock: { now: () => 0, sleep: () => setImmediate() },
+    programs: { output: never, start: never as () => never },
+    files: { ...files, stat: never, realPath: never },
+  });
+  const settings = mergeSettings({
+    ...{ MNT_SOURCE: "box:/x", MNT_FSTYPE: "nfs4", MNT_TARGET: "/mnt" },
+    ...{ MNT_SERVER: "none", MNT_BLKID: "none" },
+  });
+  const question = {
+    ...{
+      version: "1",
+      settings,
+      files: undefined,
+      problems: [],
+      args: ["--path=/mnt", "--htpasswd-file=/nfs/x"],
+    },
+    ...{ directory: "/", landlock: 6, runDirectories: [] },
+  };
+  const { findings } = await inspect(question, world, new AbortController().signal);
+  const waits = findings.filter(({ waits }) => waits === true);
+  assert.deepEqual(lines(waits).map((line) => line.split(" -> ")[0]), [
+    'error target: "/mnt", or what is mounted there, does not answer within 30 s',
+    "error files: what holds the files of rest-server does not answer within 30 s",
+  ]);
 });
