@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { maskSecrets, type MountOptions, parseMountOptions } from "./mount_options.ts";
+import { type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { isBelow } from "./mountinfo.ts";
+import { hideOwnSecrets, maskSecrets } from "./secrets.ts";
 import { resolvePath, type ServerArgs } from "./server_args.ts";
 import { parseSource, type SourceSpec } from "./source.ts";
 
@@ -266,8 +267,10 @@ export function nearestVariable(name: string): VariableName {
   );
 }
 
+/** A value as an error shows it. Its secrets go first: of one that is cut in two nobody could tell any more. */
 function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}...` : text);
+  const shown = hideOwnSecrets(text);
+  return JSON.stringify(shown.length > 200 ? `${shown.slice(0, 200)}...` : shown);
 }
 
 function isKnown(name: string): name is VariableName {

@@ -24,7 +24,10 @@ export const FACTS = {
   fstype: fact("string", "type of the file system"),
   holders: fact("strings", "who keeps the mount busy"),
   kernel: fact("strings", "the kernel's own lines about it"),
-  kind: fact("string", "the row of the table of exit codes"),
+  kind: fact(
+    "string",
+    "why: configuration, locked, busy, no device, mount, ..., as the table of exit codes has it",
+  ),
   left_out: fact("number", "lines before this one that were not said"),
   options: fact("string", "of the mount, secrets hidden"),
   ours: fact("boolean", "made by this program, and unmounted at its end"),

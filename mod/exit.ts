@@ -32,7 +32,8 @@ export const EXIT: Readonly<Record<FailureKind, ExitRow>> = {
   "busy": {
     host: 75,
     gokrazy: 75,
-    when: "the address of `--listen` is in use, or no process can be started now",
+    when:
+      "the address of `--listen` is in use, or no process can be started, or no lock file made, now",
   },
   "not executable": { host: 126, gokrazy: 125, when: "rest-server cannot be executed" },
   "not found": { host: 127, gokrazy: 125, when: "rest-server was not found" },
@@ -67,10 +68,19 @@ const PASSING: readonly string[] = [
   ...["ENOMEM", "EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "EAGAIN", "EUCLEAN", "EBADMSG"],
 ];
 
+/** Whether an errno, by its name, can be gone at the next try. */
+export function passes(errno: unknown): boolean {
+  return typeof errno === "string" && PASSING.includes(errno);
+}
+
+/** The errno of an error of a file, by its name. */
+export function errnoOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code;
+}
+
 /** The failure behind an error of a file: never a mistake of the configuration where the disk may be at fault. */
 export function fileFailure(error: unknown): "configuration" | "mount" {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && PASSING.includes(code) ? "mount" : "configuration";
+  return passes(errnoOf(error)) ? "mount" : "configuration";
 }
 
 /** How a run ended. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure, messageOf } from "./exit.ts";
+import { errnoOf, Failure, messageOf, passes } from "./exit.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { MountInfo } from "./mountinfo.ts";
 import { Orphan } from "./orphan.ts";
@@ -76,7 +76,7 @@ export async function lockName(target: string): Promise<string> {
  * Takes the lock of a target; what an earlier run left holding it is ended first.
  *
  * @param target without symlinks.
- * @throws {Failure} "locked" where somebody holds it.
+ * @throws {Failure} "locked" where somebody holds it, "busy" where the file cannot be made now.
  * @throws the reason of `stopping` where that came first.
  */
 export async function lockTarget(
@@ -86,12 +86,17 @@ export async function lockTarget(
 ): Promise<TargetLock> {
   const { files, locks } = world;
   const path = `${world.runDirectory}/${await lockName(target)}`;
-  const fault = (what: string) =>
-    new Failure("configuration", `Cannot lock "${target}" by "${path}": ${what}; is it writable?`);
+  const fault = (errno: unknown, what = String(errno)) => {
+    // A /run that is full now need not be at the next try.
+    const [kind, hint] = passes(errno)
+      ? ["busy", "see what fills it, and the limits on descriptors"] as const
+      : ["configuration", "is it writable?"] as const;
+    return new Failure(kind, `Cannot lock "${target}" by "${path}": ${what}; ${hint}`);
+  };
   try {
     await files.makeDirectory(world.runDirectory, 0o755);
   } catch (error) {
-    throw fault(messageOf(error));
+    throw fault(errnoOf(error), messageOf(error));
   }
   const orphan = new Orphan(
     target,

@@ -13,8 +13,8 @@ import { UNCLEAN } from "./kmsg.ts";
 import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
 import { type FoundSource, readDiskSequence } from "./look.ts";
-import { formatFlags, maskSecrets } from "./mount_options.ts";
-import { hideSecrets } from "./secrets.ts";
+import { formatFlags } from "./mount_options.ts";
+import { hideOwnSecrets, maskSecrets } from "./secrets.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
 import { resolveNearest } from "./paths.ts";
 import { describeMount, type MountSpec } from "./source.ts";
@@ -156,7 +156,7 @@ async function alignFlags(
 function markMount(info: MountInfo, uniqueId: string): MountMark {
   const { mountId, majorMinor, fsType } = info;
   // It goes into the lock file: there no password of a share may stand.
-  return { mountId, majorMinor, fsType, mountSource: hideSecrets(info.mountSource), uniqueId };
+  return { mountId, majorMinor, fsType, mountSource: hideOwnSecrets(info.mountSource), uniqueId };
 }
 
 function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {

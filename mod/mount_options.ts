@@ -5,8 +5,6 @@
  */
 import * as linux from "./linux.ts";
 
-export { maskSecrets } from "./secrets.ts";
-
 /** One row of {@linkcode MOUNT_OPTIONS}. */
 export interface MountOption {
   /** The word, as in `FILESYSTEM-INDEPENDENT MOUNT OPTIONS` of mount(8). */

@@ -9,10 +9,17 @@ import type { Run } from "./run.ts";
 import type { Served } from "./serve.ts";
 
 /**
- * Holds the exit back on gokrazy, which would at once start again a rest-server that hardly lived, and
- * with it mount and unmount the disk each second.
+ * Holds the exit back on gokrazy, which would at once start again what hardly lived: it would mount and
+ * unmount the disk each second, and flush a log of 100 lines in a minute.
+ *
+ * @param what hardly lived.
  */
-export async function delayRestart(served: Served, name: string, run: Run): Promise<void> {
+export async function delayRestart(
+  served: Served,
+  name: string,
+  run: Run,
+  what: "rest-server" | "this run" = "rest-server",
+): Promise<void> {
   const { signals, world: { platform, runDirectory, files, log, clock } } = run;
   const ends = exitCode(served.ending, platform) === EXIT.configuration.gokrazy;
   if (platform !== "gokrazy" || ends || signals.stopping.aborted) return;
@@ -22,7 +29,7 @@ export async function delayRestart(served: Served, name: string, run: Run): Prom
   await files.writeText(path, String(count)).catch(() => {});
   const delayMs = restartDelayMs(count);
   log.warn(
-    `rest-server lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
+    `${what} lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
       `waiting ${delayMs / 1000} s before the exit`,
     { event: "restart-delayed", count, seconds: delayMs / 1000 },
   );

@@ -47,13 +47,20 @@ export interface Run {
  */
 export async function run(run: Run): Promise<Ending> {
   const { config, world } = run;
+  const startMs = world.clock.now();
   for (const warning of config.warnings) world.log.warn(warning, { event: "config-warning" });
   try {
     return config.mount === null
       ? await serveWithoutMount(run)
       : await serveOnMount(run, config.mount);
   } catch (error) {
-    return ending(error, run);
+    const failed = {
+      ending: ending(error, run),
+      livedMs: world.clock.now() - startMs,
+      lost: false,
+    };
+    await delayRestart(failed, config.mount?.target ?? "no mount", run, "this run");
+    return failed.ending;
   }
 }
 

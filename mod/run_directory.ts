@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Failure } from "./exit.ts";
+import { errnoOf, Failure, messageOf, passes } from "./exit.ts";
 
 /**
  * Others may enter, to read status files; a lock file is for its owner alone, for whoever can open it can
@@ -28,13 +28,14 @@ export function runDirectories(
  * The first directory of the usual ones that this process owns or can make: `/run` for root, else the
  * user's runtime directory, else `/tmp`. Made where it is missing; only this user can write to it.
  *
- * @throws {Failure} "configuration" where none of them is this user's.
+ * @throws {Failure} "configuration" where none of them is this user's, "busy" where one is full.
  */
 export async function chooseRunDirectory(
   environment: Readonly<Record<string, string>>,
 ): Promise<string> {
   const uid = Deno.uid();
   const candidates = runDirectories(environment, uid);
+  let passing: unknown;
   for (const path of candidates) {
     try {
       await Deno.mkdir(path, { recursive: true, mode: MODE });
@@ -44,14 +45,20 @@ export async function chooseRunDirectory(
       // A umask, or an earlier version of this program, made it narrower.
       if ((mode! & 0o777) !== MODE) await Deno.chmod(path, MODE).catch(() => {});
       return path;
-    } catch {
+    } catch (error) {
       // The next one.
+      if (passes(errnoOf(error))) passing ??= error;
     }
+  }
+  const cannot = `Cannot keep lock files: none of ${
+    candidates.map((path) => `"${path}"`).join(", ")
+  } can be made`;
+  if (passing !== undefined) {
+    throw new Failure("busy", `${cannot}: ${messageOf(passing)}; see what fills it`);
   }
   throw new Failure(
     "configuration",
-    `Cannot keep lock files: none of ${candidates.map((path) => `"${path}"`).join(", ")} ` +
-      "can be made or belongs to this user; set XDG_RUNTIME_DIR to a directory of this user",
+    `${cannot} or belongs to this user; set XDG_RUNTIME_DIR to a directory of this user`,
   );
 }
 

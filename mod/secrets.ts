@@ -32,7 +32,7 @@ function splitUrl(text: string): { before: string; secret: string } | null {
   const at = text.lastIndexOf("@");
   const head = text.slice(0, Math.max(0, at));
   const [, before, secret] = /^(.*?\/\/[^:/@]*:)(.+)$/s.exec(head) ??
-    /^((?:.*?[=,(])?[^:/@=,(]+:)([^/].*)$/s.exec(head) ?? [];
+    /^((?:.*?[=,(])??[^:/@=,(]+:)([^/].*)$/s.exec(head) ?? [];
   return before === undefined || secret === undefined ? null : { before, secret };
 }
 
@@ -86,4 +86,9 @@ export function hideSecrets(text: string, known: readonly string[] = []): string
   let shown = text;
   for (const secret of known) shown = shown.replaceAll(secret, MASK);
   return shown.replace(IN_TEXT, `$1${MASK}`).replace(/[^\s"']+/g, maskUrl);
+}
+
+/** A value that may be shown alone, such as a source of mount(2), without the secrets in it. */
+export function hideOwnSecrets(value: string): string {
+  return hideSecrets(value, findSecrets([value]));
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { CONFIG, type Variable } from "../../mod/config.ts";
+import { COMMON, type EventRow, EVENTS, type FactRow, FACTS } from "../../mod/events.ts";
 import { exitRows } from "../../mod/help.ts";
 import { HINTS } from "../../mod/hints.ts";
 
@@ -40,6 +41,23 @@ export function hintsTable(): string {
   return table(["the line says", "what to know, what to do"], [...rows]);
 }
 
+/** The table of the kinds of lines of the log. */
+export function eventsTable(): string {
+  const rows = Object.entries<EventRow>(EVENTS).map((
+    [name, { when, facts }],
+  ) => [`\`${name}\``, when, facts.map((fact) => `\`${fact}\``).join(", ")]);
+  return table(["event", "when", "facts"], rows);
+}
+
+/** The table of the facts of a line. */
+export function factsTable(): string {
+  const common = new Set<string>(COMMON);
+  const rows = Object.entries<FactRow>(FACTS)
+    .toSorted(([a], [b]) => Number(common.has(b)) - Number(common.has(a)))
+    .map(([name, { type, meaning }]) => [`\`${name}\``, type, meaning]);
+  return table(["fact", "type", "meaning"], rows);
+}
+
 /**
  * Puts the tables between their marks, `<!-- variables -->` and `<!-- end -->`.
  *
@@ -50,6 +68,8 @@ export function fillReadme(text: string): string {
     "variables": variablesTable(),
     "exit codes": exitTable(),
     "hints": hintsTable(),
+    "events": eventsTable(),
+    "facts": factsTable(),
   };
   for (const [name, content] of Object.entries(tables)) {
     const mark = new RegExp(`(<!-- ${name} -->\\n)[^]*?(<!-- end -->)`);

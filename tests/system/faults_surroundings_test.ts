@@ -118,6 +118,31 @@ await faultTests([
     code: 78,
   },
   {
+    // It may not be full at the next try: a supervisor is to start it again.
+    name: "/run and /tmp are full: says that no lock file can be made, with 75",
+    before: async ({ where: { directory } }) =>
+      inside(
+        ...await coverTmp(directory),
+        "mount -o remount,nr_inodes=1 /tmp || mount -t tmpfs -o nr_inodes=1 tmpfs /tmp",
+        "mount -t tmpfs -o nr_inodes=1 tmpfs /run",
+      ),
+    says: /error: Cannot keep lock files: none of .* can be made: No space left on device/,
+    processes: "ended",
+    mounts: 0,
+    code: 75,
+  },
+  {
+    name: "/run has no room for a lock file: says so, with 75",
+    before: () =>
+      Promise.resolve(
+        inside("mount -t tmpfs -o nr_inodes=2 tmpfs /run", "mkdir /run/restic-rest-server"),
+      ),
+    says: /error: Cannot lock ".*" by ".*": ENOSPC; see what fills it/,
+    processes: "ended",
+    mounts: 0,
+    code: 75,
+  },
+  {
     name: "/proc shows nobody else (hidepid), and no CAP_SYS_PTRACE: it serves, and stops clean",
     before: () =>
       Promise.resolve({
