@@ -41,7 +41,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 const isText = (value: unknown): value is string => typeof value === "string";
 const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0;
-const isTime = (value: unknown): value is number => Number.isFinite(value);
+const isTime = (value: unknown): value is number => Number.isFinite(value) && Number(value) >= 0;
 const isMark = (value: unknown): value is ProcessMark =>
   isObject(value) && isCount(value["pid"]) && isText(value["startTime"]);
 const isFailure = (value: unknown): value is PastFailure =>
