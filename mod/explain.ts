@@ -166,7 +166,9 @@ function explain(
 export function explainMount(errno: number, spec: MountSpec, facts: MountFacts): Explanation {
   const rows = HINTS.filter(({ warning }) => !warning);
   // The last row fits everything.
-  const { because, hint, retry = true, kind = "mount" } = explain(errno, spec, facts, rows)!;
+  const { because, hint, ...row } = explain(errno, spec, facts, rows)!;
+  // With EINVAL somebody had named the file system: it is another disk, which can be unplugged.
+  const otherDisk = row.layer === true && errno === ERRNO.EINVAL;
   const options = spec.data === ""
     ? formatFlags(spec.flags)
     : `${formatFlags(spec.flags)},${maskSecrets(spec.data)}`;
@@ -174,8 +176,8 @@ export function explainMount(errno: number, spec: MountSpec, facts: MountFacts):
     ? ""
     : `; the kernel says: ${facts.kernelLines.join(" | ")}`;
   return {
-    retry,
-    kind,
+    retry: otherDisk || row.retry !== false,
+    kind: otherDisk ? "mount" : row.kind ?? "mount",
     text: `Cannot mount ${describeMount(spec)} with ${options}: ${errnoName(errno)} ` +
       `(${because}); ${hint}${kernel}`,
   };

@@ -170,6 +170,15 @@ export const HINTS: readonly Hint[] = [
   },
   {
     when: {
+      kernel: /mounting (?:unchecked fs|fs with errors)|checktime reached|mount count reached/,
+    },
+    because: "it is marked as not clean or due for a check",
+    hint: "unmount it and run {fsck}",
+    readme: "A warning. An error was met earlier, or nobody has checked it for long: run e2fsck.",
+    warning: true,
+  },
+  {
+    when: {
       kernel:
         /EXT4-fs .*: recovery complete|XFS .*: Ending recovery|BTRFS .*: start tree-log replay/,
     },
@@ -177,15 +186,6 @@ export const HINTS: readonly Hint[] = [
     hint: "the file system is whole; if in doubt, unmount it and run {fsck}",
     readme:
       "A warning. The journal did its work; where it comes back, something cuts the power or pulls the disk.",
-    warning: true,
-  },
-  {
-    when: {
-      kernel: /mounting (?:unchecked fs|fs with errors)|checktime reached|mount count reached/,
-    },
-    because: "it is marked as not clean or due for a check",
-    hint: "unmount it and run {fsck}",
-    readme: "A warning. An error was met earlier, or nobody has checked it for long: run e2fsck.",
     warning: true,
   },
 

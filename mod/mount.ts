@@ -121,13 +121,15 @@ async function callMount(
     const errno = await announced(`mount(2) of ${describeMount(spec)}`, call, world);
     const records = kernelLog?.read() ?? [];
     if (errno === 0 && !records.some((record) => UNCLEAN.test(record))) return undefined;
-    const { diagnose, findWarning } = await import("./diagnose.ts");
-    if (errno === 0) return await findWarning(spec, found, records, world);
-    throw new MountError(
-      spec,
-      errno,
-      await diagnose(errno, spec, found, records, askType, world),
-    );
+    const diagnosis = import("./diagnose.ts");
+    if (errno === 0) {
+      const warning = diagnosis.then((it) => it.findWarning(spec, found, records, world));
+      // What is mounted by now is not given up for want of a warning.
+      return await warning.catch(() => undefined);
+    }
+    const { diagnose } = await diagnosis;
+    const explanation = await diagnose(errno, spec, found, records, askType, world);
+    throw new MountError(spec, errno, explanation);
   } finally {
     kernelLog?.close();
   }

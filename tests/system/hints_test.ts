@@ -259,7 +259,7 @@ const TYPES: readonly Fault[] = [
   refused(
     "hint: LUKS, with MNT_FSTYPE=ext4",
     /error: Cannot mount .* as ext4 .*: EINVAL \(it is an encrypted container \(LUKS\), no file system\)/,
-    78,
+    32,
     {
       ...BLANK,
       needs: ["program:cryptsetup"],
@@ -296,7 +296,7 @@ const TYPES: readonly Fault[] = [
   refused(
     "hint: a disk with partitions, with MNT_FSTYPE=ext4",
     /error: Cannot mount .*: EINVAL \(it has a gpt partition table, and no file system of its own\)/,
-    78,
+    32,
     {
       disk: { fstype: "ext4", partition: { uuid: crypto.randomUUID(), label: "backup" } },
       before: ({ disk }) =>

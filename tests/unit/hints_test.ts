@@ -228,7 +228,7 @@ const CASES: readonly Case[] = [
       cure,
       final: "configuration",
     },
-    { errno: "EINVAL", facts: { blkidType }, says, cure, final: "configuration" },
+    { errno: "EINVAL", facts: { blkidType }, says, cure },
   ]),
   {
     errno: "ENODEV",
