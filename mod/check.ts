@@ -45,12 +45,14 @@ async function readFiles(
   }
 }
 
-/** Columns of the terminal; a pipe gets lines as long as a good one's. */
+/** Columns of a pipe. */
+const PIPE_WIDTH = 100;
+
 function terminalWidth(): number {
   try {
     return Deno.consoleSize().columns;
   } catch {
-    return 100;
+    return PIPE_WIDTH;
   }
 }
 
@@ -65,7 +67,7 @@ async function show(report: Report, options: CheckOptions, world: World): Promis
   const colours = terminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb";
   const text = args.includes("--json")
     ? `${reportJson(report)}\n`
-    : reportText(report, { colours, width: terminal ? terminalWidth() : 100 });
+    : reportText(report, { colours, width: terminal ? terminalWidth() : PIPE_WIDTH });
   return await print(text, world) ? VERDICT_EXIT[verdict] : 1;
 }
 

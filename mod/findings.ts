@@ -119,14 +119,17 @@ export function loggedExit(verdict: Verdict, platform: Platform): number {
   return platform === "gokrazy" ? EXIT.configuration.gokrazy : VERDICT_EXIT[verdict];
 }
 
+/** Words of this program's own, which nothing may change. */
+const OWN_WORDS: readonly string[] = ["area", "name", "level", "origin", "match", "platform"];
+
 /**
  * The report with no password in any of its texts.
  *
  * @param known from `findSecrets`.
  */
 export function maskReport(report: Report, known: readonly string[]): Report {
-  const hide = (_: string, value: unknown) =>
-    typeof value === "string" ? hideSecrets(value, known) : value;
+  const hide = (key: string, value: unknown) =>
+    typeof value === "string" && !OWN_WORDS.includes(key) ? hideSecrets(value, known) : value;
   return JSON.parse(JSON.stringify(report), hide);
 }
 

@@ -56,14 +56,11 @@ function rememberingPrograms(world: World): World {
 
 /** So long a disk or a server behind a path may take to answer; a disk may have to spin up first. */
 const ANSWER_LIMIT_MS = 30_000;
+/** blkid has a limit of its own within. */
+const DISK_LIMIT_MS = 60_000;
 
 /** What a look gives, or `hung` where a disk or a server does not answer: then the kernel never comes back. */
-async function limited<T>(
-  look: Promise<T>,
-  hung: T,
-  { clock }: World,
-  limitMs = ANSWER_LIMIT_MS,
-): Promise<T> {
+async function limited<T>(look: Promise<T>, hung: T, limitMs: number, { clock }: World) {
   const ended = new AbortController();
   try {
     const limit = clock.sleep(limitMs, ended.signal).then(() => hung);
@@ -74,13 +71,10 @@ async function limited<T>(
 }
 
 /** What stands for the findings of an area that could not be looked at. */
-function hanging(area: Area, name: string, what: string): Finding {
-  const text = `${what} does not answer within ${ANSWER_LIMIT_MS / 1000} s`;
-  return findingsOf(area).missing(
-    name,
-    text,
-    "see the kernel log, the disk, its cable and power, or the server",
-  );
+function hanging(area: Area, name: string, what: string, limitMs = ANSWER_LIMIT_MS): Finding {
+  const text = `${what} does not answer within ${limitMs / 1000} s`;
+  const cure = "see the kernel log, the disk, its cable and power, or the server";
+  return findingsOf(area).missing(name, text, cure);
 }
 
 function configFindings(
@@ -116,12 +110,12 @@ export async function inspect(
   const findings = configFindings(settings, problems, config.warnings);
 
   const program = inspectProgram(config.server, world, signal);
+  const unread = [hanging("disk", "source", "a disk", DISK_LIMIT_MS)];
   const disk = await limited(
     inspectDisk(config, world, signal),
-    { findings: [hanging("disk", "source", "a disk")], devices: [], found: null },
+    { findings: unread, devices: [], found: null },
+    DISK_LIMIT_MS,
     world,
-    // blkid has a limit of its own within.
-    2 * ANSWER_LIMIT_MS,
   );
   signal.throwIfAborted();
   findings.push(...disk.findings);
@@ -130,7 +124,8 @@ export async function inspect(
   let running: LockRecord | undefined;
   if (config.mount !== null) {
     const { target, fstype } = config.mount;
-    mount = await limited(inspectMount(config.mount, disk.found, world), null, world);
+    const look = inspectMount(config.mount, disk.found, world);
+    mount = await limited<MountReport | null>(look, null, ANSWER_LIMIT_MS, world);
     const other = await inspectLock(mount?.target ?? target, question.runDirectories, world);
     running = other.record;
     findings.push(
@@ -149,6 +144,7 @@ export async function inspect(
     ...await limited(
       inspectService({ ...question, ...read, args }, view, running, world),
       [hanging("server", "files", "what holds the files of rest-server")],
+      ANSWER_LIMIT_MS,
       world,
     ),
   );

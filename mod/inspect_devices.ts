@@ -6,7 +6,8 @@
 import type { BlockDevice } from "./blkid.ts";
 import type { MountConfig } from "./config.ts";
 import { type Finding, findingsOf, type ShownDevice, splitHint } from "./findings.ts";
-import { findNearMisses, matchTag, type SourceSpec } from "./source.ts";
+import { quote } from "./origins.ts";
+import { findNearMisses, matchTag, type SourceSpec, TAGS } from "./source.ts";
 import type { World } from "./world.ts";
 
 const { note, warning, error, missing } = findingsOf("disk");
@@ -86,6 +87,13 @@ function unready({ source }: MountConfig, why: string, there: readonly ShownDevi
   return missing("source", text, `${hint ?? "plug in what is missing"}; it is ${names}`);
 }
 
+/** What names a device, by the tag that was used where it has one. */
+function nameOf({ path, tags }: ShownDevice, source: SourceSpec): string {
+  const asked = source.kind === "tag" ? [source.tag] : [];
+  const tag = [...asked, ...TAGS].find((tag) => tags[tag] !== undefined);
+  return quote(`MNT_SOURCE=${tag === undefined ? path : `${tag}=${tags[tag]}`}`);
+}
+
 /** Why the source means no device that can be mounted now. */
 export function explainAbsence(
   mount: MountConfig,
@@ -97,13 +105,13 @@ export function explainAbsence(
   const there = devices.filter(({ match }) => match === "yes");
   if (there.length > 0 || /^blkid knows/.test(why)) return [unready(mount, why, there)];
   const near = devices.filter(({ match }) => match === "near").map((device) =>
-    warning("near miss", `${device.why}: ${describeDevice(device)}`, "compare it with MNT_SOURCE")
+    warning("near miss", device.why!, `set ${nameOf(device, source)} where that is the disk meant`)
   );
   const link = source.kind === "path" ? tagOfLink(source.path) : undefined;
   const cures = [
     ...root ? [] : ["run this as root, for nobody else can read disks"],
     "plug the disk in",
-    ...near.length > 0 ? ["or set MNT_SOURCE to what the near miss shows"] : [],
+    ...near.length > 0 ? ["or see the near miss"] : [],
     ...link === undefined ? [] : [`or set ${link}: without udev no such link is made`],
   ];
   const said = source.kind === "tag" ? "no device has it" : why;

@@ -88,7 +88,8 @@ export async function inspectWrites(
   for (const [flag, file] of Object.entries({ "--log": log, "--cpu-profile": cpuProfile })) {
     if (file === undefined) continue;
     const parent = seenAt(resolvePath(`${file}/..`, directory), view);
-    if (parent === null || (await world.files.stat(parent))?.kind === "directory") continue;
+    if (parent === null) continue;
+    if ((await world.files.stat(parent).catch(() => null))?.kind === "directory") continue;
     const text = `Cannot write to ${flag} "${file}": "${parent}" is no directory`;
     findings.push(error("files", text, "make it, or give another file"));
   }
@@ -127,6 +128,41 @@ async function inspectTaken(
   );
 }
 
+/** Whether a socket's file is there, and somebody behind it: asked of the kernel, not of the socket. */
+async function inspectUnix(
+  given: string,
+  directory: string,
+  running: LockRecord | undefined,
+  world: World,
+): Promise<Finding> {
+  const isFile = !given.startsWith("@");
+  const path = isFile ? resolvePath(given, directory) : given;
+  const address = `"unix:${path}"`;
+  const stat = (path: string) => world.files.stat(path).catch(() => null);
+  const listeners = parseUnixListeners(await readNet("unix", world));
+  // The kernel knows it by the name that it was given, which can be relative.
+  const taken = listeners.find(({ host }) => host === path || host === given);
+  if (taken !== undefined || !isFile) return await inspectTaken(address, taken, running, world);
+  const parent = resolvePath(`${path}/..`, directory);
+  if (await stat(parent) === null) {
+    const text = `Cannot listen on ${address}: "${parent}" is not there`;
+    return error("address", text, "make it, or change --listen");
+  }
+  const kind = (await stat(path))?.kind;
+  if (kind === "socket") {
+    return ok("address", `${address} is a socket that nobody listens on: it would be removed`);
+  }
+  return kind === undefined ? ok("address", `${address} is free`) : error(
+    "address",
+    `Cannot listen on ${address}: something else is there`,
+    "move it away, or change --listen",
+  );
+}
+
+async function readNet(name: string, world: World): Promise<string> {
+  return await readTextIfAny(`/proc/net/${name}`, world.files) ?? "";
+}
+
 /**
  * Looks whether the address is free, without listening on it: a rest-server that starts in this moment would
  * find it taken.
@@ -140,30 +176,7 @@ export async function inspectListen(
   world: World,
 ): Promise<Finding> {
   if (world.socketActivated) return ok("address", "a listening socket was handed over");
-  const read = async (name: string) => await readTextIfAny(`/proc/net/${name}`, world.files) ?? "";
-  if (listen.kind === "unix") {
-    const path = listen.path.startsWith("@") ? listen.path : resolvePath(listen.path, directory);
-    const listeners = parseUnixListeners(await read("unix"));
-    // The kernel knows it by the name that it was given, which can be relative.
-    const taken = listeners.find(({ host }) => host === path || host === listen.path);
-    const parent = resolvePath(`${path}/..`, directory);
-    if (!path.startsWith("@") && await world.files.stat(parent) === null) {
-      const text = `Cannot listen on "unix:${path}": "${parent}" is not there`;
-      return error("address", text, "make it, or change --listen");
-    }
-    const facts = await world.files.stat(path).catch(() => null);
-    if (taken === undefined && facts?.kind === "socket") {
-      return ok(
-        "address",
-        `"unix:${path}" is a socket that nobody listens on: it would be removed`,
-      );
-    }
-    if (taken === undefined && facts !== null) {
-      const text = `Cannot listen on "unix:${path}": a file is there`;
-      return error("address", text, "move it away, or change --listen");
-    }
-    return await inspectTaken(`"unix:${path}"`, taken, running, world);
-  }
+  if (listen.kind === "unix") return await inspectUnix(listen.path, directory, running, world);
   const { host, port } = listen;
   const address = `"${host.includes(":") ? `[${host}]` : host}:${port}"`;
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
@@ -177,6 +190,6 @@ export async function inspectListen(
     );
   }
   if (Number(port) === 0) return ok("address", `${address} is any free port`);
-  const listeners = parseTcpListeners(await read("tcp") + await read("tcp6"));
+  const listeners = parseTcpListeners(await readNet("tcp", world) + await readNet("tcp6", world));
   return await inspectTaken(address, takenBy(host, Number(port), listeners), running, world);
 }

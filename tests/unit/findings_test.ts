@@ -101,6 +101,12 @@ Deno.test("maskReport() hides a password wherever it stands", () => {
   assert.match(text, /\/\/me:\*\*\*@box/);
 });
 
+Deno.test("maskReport() leaves the words of the schema alone, whatever the password is", () => {
+  const masked = maskReport(reportOf(error("a", "b")), ["error", "environment", "near", "host"]);
+  assert.equal(judgeFindings(masked.findings), "change");
+  assert.deepEqual(schemaFaults(schema, JSON.parse(reportJson(masked))), []);
+});
+
 const FINDINGS = [
   ok("blkid", "blkid is there"),
   error("source", "one two three four five six seven", "do\x1b[2Jthis"),

@@ -173,7 +173,7 @@ Deno.test("inspectListen() judges addresses without listening on the port", asyn
     /^ok address: "unix:\/work\/s" is free/,
   );
   const file = { "/work": DIRECTORY, "/work/s": facts("file") };
-  assert.match(await ask("unix:s", file), /^error address: .*: a file is there/);
+  assert.match(await ask("unix:s", file), /^error address: .*: something else is there/);
   const tcp = "   0: 00000000:1F40 00000000:0000 0A 0:0 00:0 0     0        0 9 2";
   assert.match(
     await ask(":8000", { "/proc/net/tcp": tcp }),
