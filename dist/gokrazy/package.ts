@@ -50,10 +50,27 @@ async function put(write: (path: string) => Promise<void>, path: string): Promis
   }
 }
 
+/**
+ * Puts packages of further names into the folder: each is the same small program, which executes the same
+ * files of the image. One that is there from an earlier run is made anew with the rest.
+ */
+export async function putNames(folder: string, names: readonly string[]): Promise<void> {
+  const all = new Set(names);
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const shim = `${folder}/${name}/main.go`;
+    if (isDirectory && await Deno.stat(shim).catch(() => null) !== null) all.add(name);
+  }
+  for (const name of all) {
+    await Deno.mkdir(`${folder}/${name}`, { recursive: true });
+    await put((path) => Deno.copyFile(`${folder}/main.go`, path), `${folder}/${name}/main.go`);
+  }
+}
+
 async function writeFolder(
   target: Target,
   program: Program,
   parts: readonly Part[],
+  names: readonly string[],
   output: string,
   progress: Progress,
 ) {
@@ -68,6 +85,7 @@ async function writeFolder(
   for (const name of ["go.mod", "main.go"]) {
     await put((path) => Deno.copyFile(`${SHIM}/${name}`, path), `${output}/${name}`);
   }
+  await putNames(output, names);
   const archive = `${output}/${archiveName(arch)}`;
   await put((path) => writeTar(path, files), archive);
   const made = await imageFile(archive, 0o644, archive);
@@ -94,7 +112,7 @@ export async function makePackage(options: DistOptions, output: string, progress
   try {
     const program = await makeProgram(target, options.engine, folder, progress);
     const parts = [program, ...given, ...await debianParts(target, options, progress)];
-    return await writeFolder(target, program, parts, output, progress);
+    return await writeFolder(target, program, parts, options.names, output, progress);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

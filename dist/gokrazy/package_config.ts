@@ -17,13 +17,18 @@ export const PACKAGE = "restic-rest-server";
 /** rest-server's own package: it is installed by it, and started by this program alone. */
 export const REST_SERVER = "github.com/restic/rest-server/cmd/rest-server";
 
-/** PackageConfig: this program with its variables and flags, and rest-server kept from starting by itself. */
+/**
+ * PackageConfig: this program with its variables and flags, and rest-server kept from starting by itself.
+ *
+ * @param name of a further instance, as `deno task dist --name` takes it.
+ */
 export function packageConfig(
   variables: Readonly<Record<string, string>>,
   flags: readonly string[],
+  name?: string,
 ): Readonly<Record<string, PackageEntry>> {
   return {
-    [PACKAGE]: {
+    [name === undefined ? PACKAGE : `${PACKAGE}/${name}`]: {
       Environment: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
       CommandLineFlags: flags,
       WaitForClock: true,

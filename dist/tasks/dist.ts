@@ -28,6 +28,9 @@ async function main(args: readonly string[]): Promise<number> {
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     progress(`${archive}: ${formatSize(sizeBytes)}, engine ${engine}, in ${seconds} s`);
     progress(`what is in it: ${OUTPUT}/CONTENTS.txt; next: gok add ${OUTPUT}`);
+    for (const name of options.names) {
+      progress(`and, as a service of its own: gok add ${OUTPUT}/${name}`);
+    }
     return 0;
   } catch (error) {
     // A plain Error names what is missing on this machine; any other class is a defect.

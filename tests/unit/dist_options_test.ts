@@ -7,6 +7,7 @@ const NONE: DistOptions = {
   engine: undefined,
   blkid: undefined,
   glibc: undefined,
+  names: [],
 };
 
 for (
@@ -19,6 +20,7 @@ for (
       blkid: "./blkid",
       glibc: "/lib",
     }],
+    ["--name photos --name nas-2", { names: ["photos", "nas-2"] }],
   ] as const
 ) {
   Deno.test(`parseDistArgs() takes "${line}"`, () => {
@@ -35,6 +37,9 @@ for (
     [["--engine"], /--engine/],
     [["--blkid="], /--blkid takes a path/],
     [["--kernel", "x"], /--kernel/],
+    [["--name", "../up"], /--name "..\/up"/],
+    [["--name", "rest-server"], /--name "rest-server"/],
+    [["--name", "restic-rest-server"], /--name "restic-rest-server"/],
     [["arm64"], /arm64/],
   ] as const
 ) {

@@ -23,6 +23,8 @@ Deno.test("packageConfig() starts this program alone, with its variables and fla
     },
     [REST_SERVER]: { DontStart: true },
   });
+  const [further] = Object.keys(packageConfig({}, [], "photos"));
+  assert.equal(further, `${PACKAGE}/photos`);
 });
 
 Deno.test("config.example.json has what deno task gokrazy:config prints", async () => {

@@ -53,7 +53,7 @@ Deno.test("completeConfig() keeps what gok wrote and gives each service its envi
   const config = JSON.parse(completeConfig(JSON.stringify(written), spec, "restic-rest-server"));
   assert.equal(config.Hostname, "test");
   assert.deepEqual(config.Packages, ["one", "github.com/gokrazy/serial-busybox", SERVER_PACKAGE]);
-  assert.deepEqual(config.PackageConfig["restic-rest-server-test/services/backup"], {
+  assert.deepEqual(config.PackageConfig["restic-rest-server/backup"], {
     Environment: ["MNT_TARGET=/perm/backup", "MNT_SOURCE=LABEL=a b"],
     CommandLineFlags: ["--no-auth", "--listen=:8000", "--path=/perm/backup/restic"],
     DontStart: true,

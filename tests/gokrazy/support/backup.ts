@@ -8,10 +8,14 @@ import { resticCommand } from "../../support/restic.ts";
 import { until } from "../../support/wait.ts";
 import type { Machine } from "./machine.ts";
 
-/** A shell condition: somebody listens on a TCP port of the guest (state 0A of proc_net_tcp(5)). */
+/**
+ * A shell condition: somebody listens on a TCP port of the guest (state 0A of proc_net_tcp(5)). Seen twice:
+ * the program itself listens for a moment, to know whether the port is free.
+ */
 export function listens(port: number): string {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  return `grep -q ':${hex} 0*:0000 0A ' /proc/net/tcp /proc/net/tcp6`;
+  const seen = `grep -q ':${hex} 0*:0000 0A ' /proc/net/tcp /proc/net/tcp6`;
+  return `{ ${seen} && usleep 100000 && ${seen}; }`;
 }
 
 /** Waits in the guest until a condition holds, looking 20 times a second; gives the uptime then. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { putNames } from "../../../dist/gokrazy/package.ts";
 import { CommandError, findProgram, runCommand } from "../../../dist/tools/command.ts";
 import { textDigest } from "../../../dist/tools/digest.ts";
 import { lockFolder } from "../../../dist/tools/lock_folder.ts";
@@ -16,7 +17,6 @@ import {
   type ImageSpec,
   moduleName,
   renameModule,
-  servicePackage,
 } from "./instance.ts";
 
 const ROOT = new URL("../../..", import.meta.url).pathname;
@@ -96,14 +96,6 @@ async function imageKey(spec: ImageSpec): Promise<string> {
   return textDigest(text);
 }
 
-/** The package under a service's own name; its files are in the image already. */
-async function copyShim(from: string, to: string, module: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  const goMod = await Deno.readTextFile(`${from}/go.mod`);
-  await Deno.writeTextFile(`${to}/go.mod`, renameModule(goMod, module));
-  await Deno.copyFile(`${from}/main.go`, `${to}/main.go`);
-}
-
 /** Makes an instance in `parent` as its owner would, by `gok new` and `gok add`, and writes its image. */
 async function build(spec: ImageSpec, parent: string, output: string): Promise<void> {
   const gok = (...args: string[]) =>
@@ -119,13 +111,13 @@ async function build(spec: ImageSpec, parent: string, output: string): Promise<v
   await gok("add", AGENT);
   let main: string | undefined;
   if (spec.engine !== "none") {
-    await gok("add", PACKAGE);
-    main = moduleName(await Deno.readTextFile(`${PACKAGE}/go.mod`));
-    for (const service of spec.services) {
-      const folder = `${parent}/services/${service.name}`;
-      await copyShim(PACKAGE, folder, servicePackage(service));
-      await gok("add", folder);
-    }
+    // A copy, with a name for each service as `deno task dist --name` makes it.
+    const folder = `${parent}/package`;
+    await run("cp", "-r", PACKAGE, folder);
+    await putNames(folder, spec.services.map(({ name }) => name));
+    await gok("add", folder);
+    main = moduleName(await Deno.readTextFile(`${folder}/go.mod`));
+    for (const { name } of spec.services) await gok("add", `${folder}/${name}`);
   }
   const { package: kernel, folder } = spec.kernel;
   if (folder !== undefined) {

@@ -4,6 +4,7 @@
  * @see https://gokrazy.org/userguide/instance-config/
  * @module
  */
+import { PACKAGE } from "../../../dist/gokrazy/package_config.ts";
 import type { Kernel } from "./kernels.ts";
 
 /** A restic-rest-server in the guest, at `/user/NAME`. */
@@ -44,9 +45,9 @@ export function renameModule(goMod: string, name: string): string {
   return goMod.replace(/^module .*$/m, `module ${name}`);
 }
 
-/** The import path of a service's shim; the last element names the service. */
-export function servicePackage(service: GuestService): string {
-  return `restic-rest-server-test/services/${service.name}`;
+/** The import path of a service's package; the last element names the service. */
+function servicePackage(service: GuestService): string {
+  return `${PACKAGE}/${service.name}`;
 }
 
 interface PackageConfig {
