@@ -13,11 +13,12 @@ const from = (address: string) => [
 
 await systemTest(
   [],
-  "restic copy fills a second box, which restores and goes on alone when the first disk is gone",
+  "restic copy fills a second box, append-only, which goes on alone when the first disk is gone",
   async () => {
     await using second = await place();
     await using secondDisk = await loopDisk({ fstype: "ext4" });
-    await using copyWrapper = second.serve({ source: `UUID=${secondDisk.uuid}` });
+    const args = ["--no-auth", "--append-only"];
+    await using copyWrapper = second.serve({ source: `UUID=${secondDisk.uuid}`, args });
     const copy = await copyWrapper.listening();
     const source = `${second.directory}/source`;
     {
