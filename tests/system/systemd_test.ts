@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
 import { type Disk, loopDisk } from "../support/disk.ts";
-import { httpStatus } from "../support/http.ts";
+import { httpStatus, stuckUpload } from "../support/http.ts";
 import { fsck } from "../support/system.ts";
 import { type Systemd, systemdTest } from "../support/systemd.ts";
 import { tempDirectory } from "../support/temp.ts";
@@ -48,6 +48,11 @@ await systemdTest(
     await systemd.shows(UNIT, "StatusText", /^serving "\/mnt\/restic\/restic" from "/);
     assert.ok(await answers(await address(systemd, UNIT)));
     assert.ok((await systemd.mountPoints(1)).includes(TARGET), "the host sees the disk");
+
+    const main = await systemd.mainPid(UNIT);
+    await systemd.systemctl("reload", UNIT);
+    assert.ok(await answers(await address(systemd, UNIT)));
+    assert.equal(await systemd.mainPid(UNIT), main);
 
     await systemd.systemctl("stop", UNIT);
     assert.equal(await systemd.show(UNIT, "Result"), "success");
@@ -110,6 +115,52 @@ await systemdTest(
   },
 );
 
+await systemdTest(
+  "systemd: a stop may take as long as MNT_STOP, whatever the unit says",
+  async (systemd) => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await systemd.configure(
+      settings(disk, { MNT_STOP: "4" }),
+      UNIT,
+      "[Service]\nTimeoutStopSec=1\n",
+    );
+    await systemd.systemctl("start", UNIT);
+    using _upload = await stuckUpload(await address(systemd, UNIT));
+    await systemd.systemctl("stop", UNIT);
+    // Killed by the program after MNT_STOP, not with the program by systemd before.
+    assert.equal(await systemd.show(UNIT, "Result"), "exit-code");
+    assert.equal(await systemd.show(UNIT, "ExecMainStatus"), "137");
+    assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
+    await fsck("ext4", disk);
+  },
+);
+
+await systemdTest(
+  "systemd: a rest-server that speaks for the unit is not believed",
+  async (systemd) => {
+    await using disk = await loopDisk({ fstype: "ext4" });
+    const server = "/usr/local/bin/talking-server";
+    const script = "#!/bin/sh\nexport NOTIFY_SOCKET=/run/systemd/notify\n" +
+      "systemd-notify --no-block --status=fooled && echo told\nunset NOTIFY_SOCKET\n" +
+      'exec /usr/local/bin/rest-server "$@"\n';
+    await systemd.inside(
+      "/bin/sh",
+      "-c",
+      'printf %s "$2" >"$1"; chmod +x "$1"',
+      "sh",
+      server,
+      script,
+    );
+    await systemd.configure(settings(disk, { MNT_SERVER: server }));
+    await systemd.systemctl("start", UNIT);
+    await address(systemd, UNIT);
+    assert.match(await systemd.journal(UNIT), /^told$/m);
+    await systemd.shows(UNIT, "StatusText", /^serving/);
+    await systemd.systemctl("stop", UNIT);
+    await fsck("ext4", disk);
+  },
+);
+
 await systemdTest("systemd: what only a person can cure is not tried again", async (systemd) => {
   await using disk = await loopDisk({ fstype: "ext4" });
   for (
@@ -122,6 +173,12 @@ await systemdTest("systemd: what only a person can cure is not tried again", asy
     });
     await systemd.shows(UNIT, "ActiveState", /^failed$/);
     assert.equal(await systemd.show(UNIT, "ExecMainStatus"), code);
+    const errors = await systemd.inside("journalctl", "-q", "-p", "err", "-o", "cat", "-u", UNIT);
+    assert.match(
+      errors.split("\n").at(-1)!,
+      /^Cannot /,
+      "the journal knows an error by its priority",
+    );
     assert.equal(await systemd.show(UNIT, "NRestarts"), "0");
     await systemd.systemctl("reset-failed", UNIT);
   }
@@ -150,6 +207,10 @@ for (const user of [null, 1000]) {
       const at = await address(systemd, HARDENED);
       assert.equal(await httpStatus(`http://${at}/?create=true`, { method: "POST" }), 200);
       const main = await systemd.mainPid(HARDENED);
+      await until(
+        () => systemd.inside("restic-rest-server", "status").catch(() => null),
+        "a status that says that it serves",
+      );
       assert.ok((await systemd.mountPoints(main)).includes(TARGET));
       assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
       assert.doesNotMatch(await systemd.journal(HARDENED), /warning|error/i);
