@@ -20,6 +20,9 @@ export const TARGETS: Readonly<Record<string, number>> = {
  */
 export const PERMISSIONS = ["--allow-all", "--no-prompt"] as const;
 
+/** 1 MB less memory: what was needed only for a moment is given back sooner. */
+export const V8_FLAGS = "--max-semi-space-size=1";
+
 /** Where the executable for a target goes. */
 export function outputPath(root: string, target: string): string {
   return `${root}/dist/out/restic-rest-server-${target.split("-")[0]}`;
@@ -34,6 +37,7 @@ export function compileArgs(root: string, target: string, output: string): strin
     "--no-check",
     // Neither the cache that it would write at each start, nor packages that only the tests import.
     ...["--no-code-cache", "--exclude-unused-npm"],
+    `--v8-flags=${V8_FLAGS}`,
     ...PERMISSIONS,
     ...["--output", output],
     `${root}/main.ts`,

@@ -1,5 +1,6 @@
 /** The Go program of the package, built for this machine: it becomes the real program, or says what is missing. */
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import { findProgram } from "../../dist/tools/command.ts";
 import { run } from "../support/command.ts";
 import { testWith } from "../support/needs.ts";
@@ -106,10 +107,14 @@ await shimTest("the shim hands its environment on, with Deno's caches in memory"
   };
   const own = ["HOME=/perm/home/x", "MNT_SOURCE=UUID=1", "PATH=/usr/bin:/bin"];
   const given = { HOME: "/perm/home/x", MNT_SOURCE: "UUID=1" };
-  const defaults = ["DENO_DIR=/run/restic-rest-server-deno", "DENO_NO_UPDATE_CHECK=1"];
+  const defaults = [
+    "DENO_DIR=/run/restic-rest-server-deno",
+    "DENO_NO_UPDATE_CHECK=1",
+    `DENO_V8_FLAGS=${V8_FLAGS}`,
+  ];
   assert.deepEqual(await variables(given), [...defaults, ...own]);
-  const chosen = ["DENO_DIR=/perm/deno", "DENO_NO_UPDATE_CHECK="];
-  const choice = { DENO_DIR: "/perm/deno", DENO_NO_UPDATE_CHECK: "" };
+  const chosen = ["DENO_DIR=/perm/deno", "DENO_NO_UPDATE_CHECK=", "DENO_V8_FLAGS="];
+  const choice = { DENO_DIR: "/perm/deno", DENO_NO_UPDATE_CHECK: "", DENO_V8_FLAGS: "" };
   assert.deepEqual(await variables({ ...given, ...choice }), [...chosen, ...own]);
 });
 

@@ -1,5 +1,6 @@
 /** What the units of systemd must say because of what the program does. */
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import { CONFIG, mergeSettings, parseConfig } from "../../mod/config.ts";
 import { EXIT } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
@@ -68,4 +69,13 @@ Deno.test("the settings are refused until the disk is named, and then are a conf
   assert.throws(() => parseConfig(mergeSettings(variables), args, "/"), /MNT_SOURCE is not set/);
   const named = mergeSettings({ ...variables, MNT_SOURCE: "LABEL=restic" });
   assert.deepEqual(parseConfig(named, args, "/").warnings, []);
+});
+
+Deno.test("the units start Deno as a compiled program and the one on gokrazy start it", async () => {
+  const shim = await Deno.readTextFile(new URL("../gokrazy/shim/main.go", DIRECTORY));
+  const units = ["restic-rest-server.service", "restic-rest-server-hardened.service"];
+  assert.ok(shim.includes(`"DENO_V8_FLAGS":`) && shim.includes(`"${V8_FLAGS}"`));
+  for (const unit of units) {
+    assert.match(await read(unit), new RegExp(`^Environment=DENO_V8_FLAGS=${V8_FLAGS}$`, "m"));
+  }
 });
