@@ -92,12 +92,35 @@ export function adviseServer(args: readonly string[], around: Surroundings): Fin
 }
 
 /** Why the version of NFS in these options is not to be trusted; `undefined` for one that is. */
-function nfsFault(fstype: string, data: string): string | undefined {
-  const options = splitOptions(data);
+function versionFault(fstype: string, options: readonly string[]): string | undefined {
   const version = options.flatMap((text) => /^(?:nfsvers|vers)=(.*)$/.exec(text)?.[1] ?? []).at(-1);
   if (version === undefined) return `no vers= with ${fstype}: its version is left to the kernel`;
   const minor2 = version === "4" && options.includes("minorversion=2");
   return version === "4.2" || minor2 ? "NFS 4.2" : undefined;
+}
+
+/** Advice on an NFS export, which the kernel mounts without the help of mount.nfs(8). */
+function adviseNfs(fstype: string, data: string): Finding[] {
+  const { warning, error } = findingsOf("mount");
+  const options = splitOptions(data);
+  const fault = versionFault(fstype, options);
+  return [
+    ...fault === undefined ? [] : [warning(
+      "NFS",
+      `${fault}; with 4.2, files were read back as zeros from nfs-ganesha (READ_PLUS)`,
+      "add vers=4.1 to MNT_DATA",
+    )],
+    ...options.some((text) => text.startsWith("addr=")) ? [] : [error(
+      "NFS",
+      "the kernel does not look up names, and addr= is missing",
+      "add addr= with the number of the server to MNT_DATA",
+    )],
+    ...options.includes("soft") ? [] : [warning(
+      "NFS",
+      "without soft the kernel waits for ever for a server that is away",
+      "add soft,timeo=100,retrans=1 to MNT_DATA",
+    )],
+  ];
 }
 
 /** Advice on the mount. */
@@ -109,13 +132,8 @@ export function adviseMount(
   const { warning } = findingsOf("mount");
   const { mount } = config;
   if (mount === null) return [];
-  const nfs = /^nfs4?$/.test(fstype ?? "") ? nfsFault(fstype!, mount.data) : undefined;
   return [
-    ...nfs === undefined ? [] : [warning(
-      "NFS version",
-      `${nfs}; with 4.2, files were read back as zeros from nfs-ganesha (READ_PLUS)`,
-      "add vers=4.1 to MNT_DATA",
-    )],
+    ...fstype === "nfs" || fstype === "nfs4" ? adviseNfs(fstype, mount.data) : [],
     ...mount.flags & MS_RDONLY
       ? [warning(
         "options",

@@ -328,7 +328,7 @@ for entry in /*; do
 done
 mkdir "$0/gokrazy"
 : >"$0/gokrazy/init"
-exec chroot "$0" "$@"`;
+PATH="$PATH:/usr/sbin:/sbin" exec chroot "$0" "$@"`;
 
 testWithMount(
   "on gokrazy MNT_CHECK=1 ends supervision by 125, and the verb has its own codes",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { adviseMount, adviseServer, type Surroundings } from "../../mod/advice.ts";
 import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import type { Platform } from "../../mod/exit.ts";
+import type { Finding } from "../../mod/findings.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 
 const AROUND: Surroundings = { platform: "host", socketActivated: false, mounted: true };
@@ -36,10 +37,10 @@ Deno.test("adviseServer() warns where a default of rest-server surprises, and on
   assert.match(memory.find(({ name }) => name === "--path")!.text, /\/tmp\/restic \(memory/);
 });
 
-function advise(env: Record<string, string>, platform: Platform = "host"): string[] {
+function advise(env: Record<string, string>, platform: Platform = "host"): Finding[] {
   const settings = mergeSettings({ MNT_SOURCE: "box:/x", MNT_TARGET: "/a", ...env });
   const config = parseConfig(settings, parseServerArgs(["--path", "/a"]), "/");
-  return adviseMount(config, config.mount!.fstype, platform).map(({ name }) => name);
+  return adviseMount(config, config.mount!.fstype, platform);
 }
 
 Deno.test("adviseMount() warns of NFS 4.2, and of a version that is left open", () => {
@@ -57,15 +58,28 @@ Deno.test("adviseMount() warns of NFS 4.2, and of a version that is left open", 
     ["9p", "version=9p2000.L", false],
   ];
   for (const [MNT_FSTYPE, MNT_DATA, warned] of cases) {
-    const names = advise({ MNT_FSTYPE, MNT_DATA });
-    assert.deepEqual(names, warned ? ["NFS version"] : [], `${MNT_FSTYPE} ${MNT_DATA}`);
+    const found = advise({ MNT_FSTYPE, MNT_DATA });
+    const version = found.some(({ text }) => text.includes("zeros"));
+    assert.equal(version, warned, `${MNT_FSTYPE} ${MNT_DATA}`);
   }
+});
+
+Deno.test("adviseMount() wants the address of an NFS server, and an end to waiting for it", () => {
+  const ask = (MNT_DATA: string) =>
+    advise({ MNT_FSTYPE: "nfs4", MNT_DATA }).map(({ level, text }) => `${level}: ${text}`);
+  assert.deepEqual(ask("vers=4.1"), [
+    "error: the kernel does not look up names, and addr= is missing",
+    "warning: without soft the kernel waits for ever for a server that is away",
+  ]);
+  assert.deepEqual(ask("vers=4.1,addr=192.0.2.1,soft"), []);
 });
 
 Deno.test("adviseMount() warns of ro, of no watch, and of a long stop on gokrazy", () => {
   const cifs = { MNT_FSTYPE: "cifs" };
-  assert.deepEqual(advise({ ...cifs, MNT_OPTIONS: "ro" }), ["options"]);
-  assert.deepEqual(advise({ ...cifs, MNT_WATCH: "0" }), ["MNT_WATCH"]);
-  assert.deepEqual(advise({ ...cifs, MNT_STOP: "90" }), []);
-  assert.deepEqual(advise({ ...cifs, MNT_STOP: "90" }, "gokrazy"), ["MNT_STOP"]);
+  const names = (env: Record<string, string>, platform?: Platform) =>
+    advise({ ...cifs, ...env }, platform).map(({ name }) => name);
+  assert.deepEqual(names({ MNT_OPTIONS: "ro" }), ["options"]);
+  assert.deepEqual(names({ MNT_WATCH: "0" }), ["MNT_WATCH"]);
+  assert.deepEqual(names({ MNT_STOP: "90" }), []);
+  assert.deepEqual(names({ MNT_STOP: "90" }, "gokrazy"), ["MNT_STOP"]);
 });
