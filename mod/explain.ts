@@ -6,7 +6,7 @@
  */
 import type { FailureKind } from "./exit.ts";
 import { type Conditions, fill, type Hint, HINTS, type Signs } from "./hints.ts";
-import { ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
+import { CAP_SYS_ADMIN, ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
 import { formatFlags } from "./mount_options.ts";
 import type { MountInfo } from "./mountinfo.ts";
 import { maskSecrets } from "./secrets.ts";
@@ -52,13 +52,11 @@ export function blockFilesystems(text: string): string[] {
   return text.split("\n").filter((line) => line.startsWith("\t")).map((line) => line.trim());
 }
 
-const CAP_SYS_ADMIN = 21;
-
 /** Reads rights from the texts of `/proc/self/status` and `/proc/self/uid_map`, see proc(5). */
 export function parseRights(status: string, uidMap: string): Rights {
   const field = (name: string) => new RegExp(`^${name}:\\s*(\\w+)`, "m").exec(status)?.[1] ?? "0";
   return {
-    capable: (BigInt(`0x${field("CapEff")}`) >> BigInt(CAP_SYS_ADMIN) & 1n) === 1n,
+    capable: (BigInt(`0x${field("CapEff")}`) & (1n << BigInt(CAP_SYS_ADMIN))) !== 0n,
     // Outside of any, all ids are mapped to themselves.
     userNamespace: uidMap !== "" && !/^\s*0\s+0\s+4294967295\s*$/.test(uidMap),
     filtered: field("Seccomp") === "2",

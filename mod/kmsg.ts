@@ -55,20 +55,21 @@ export interface Subject {
 
 /** What the kernel calls block devices. */
 const DISK =
-  /\b(?:(?:s|v|xv|h)d[a-z]{1,3}\d*|(?:nvme\d+(?:c\d+)?n|mmcblk|loop|nbd|md|zram|pmem|bcache)\d+(?:p\d+|boot\d)?|(?:dm-|sr|fd)\d+)\b/g;
+  /\b(?:(?:s|v|xv|h)d[a-z]{1,2}\d*|(?:nvme\d+(?:c\d+)?n|mmcblk|loop|nbd|md|zram|pmem|bcache)\d+(?:p\d+|boot\d)?|(?:dm-|sr|fd)\d+)\b/;
 /** What tells of the way to a disk, of mounting, or of who may. */
 const STORAGE =
-  /\b(?:usb|usb-storage|uas|xhci\S*|scsi|ata\d|mmc\d|nvme\d|jbd2|mount|superblock|audit)\b|I\/O error|Under-?voltage/i;
+  /\b(?:usb|usb-storage|uas|xhci\S*|scsi|ata\d|mmc\d|nvme\d|jbd2|mount|superblock|denied)\b|I\/O error|Under-?voltage/i;
 /** Dumps of damaged blocks, and what the kernel says of its own log. */
 const DUMP = /^[0-9a-f]{8}: (?:[0-9a-f]{2} ){8}|^First \d+ bytes of|callbacks suppressed$/;
 
 /** Whether a message names our disk, or no disk and our file system or what disks hang on. */
 function concerns(message: string, { names, fstype }: Subject): boolean {
   const own = names.some((name) => new RegExp(`\\b${RegExp.escape(name)}\\b`).test(message));
-  if (own || message.match(DISK) !== null) return own;
-  // nfs4 is NFS there, and vfat FAT-fs.
-  const kin = fstype.replace(/\d+$/, "").replace(/^v(?=fat$)/, "");
-  return message.toLowerCase().startsWith(kin) || STORAGE.test(message);
+  if (own || DISK.test(message)) return own;
+  // nfs4 is NFS there, and vfat FAT-fs or vfat.
+  const kin = [fstype, fstype.replace(/^v(?=fat$)|\d+$/g, "")];
+  const lower = message.toLowerCase();
+  return kin.some((name) => lower.startsWith(name)) || STORAGE.test(message);
 }
 
 /**
@@ -98,7 +99,7 @@ export function kernelMessages(
   if (about !== undefined) {
     messages = messages.filter((message) => !DUMP.test(message));
     const near = messages.filter((message) => concerns(message, about));
-    messages = near.length > 0 ? near : messages.filter((message) => message.match(DISK) === null);
+    messages = near.length > 0 ? near : messages.filter((message) => !DISK.test(message));
   }
   // Remarks (6, 7) make room for errors, warnings and notices.
   const serious = messages.filter((message) => levels.get(message)! < 6);

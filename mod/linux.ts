@@ -81,6 +81,7 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** capset(2), from `include/uapi/linux/capability.h`. */
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 export const CAP_NET_BIND_SERVICE = 10;
+export const CAP_SYS_ADMIN = 21;
 
 /** System calls without a function in glibc; the same numbers on x86-64 and arm64 (`asm/unistd.h`). */
 export const SYS_PIDFD_SEND_SIGNAL = 424;

@@ -102,6 +102,7 @@ Deno.test("kernelMessages() leaves out what is about other disks, and dumps", ()
     "I/O error, dev sda, sector 2",
     "sd 0:0:0:0: [sda] tag#0 FAILED Result",
     "JBD2: no valid journal superblock found",
+    "mmc0: sdhci: timeout waiting for hardware interrupt",
     "usb 1-1: reset high-speed USB device number 2 using xhci_hcd",
     'audit: type=1400 audit(1:2): apparmor="DENIED" operation="mount"',
   ];
@@ -114,13 +115,19 @@ Deno.test("kernelMessages() leaves out what is about other disks, and dumps", ()
     "EXT4-fs (dm-0): mounted",
     "EXT4-fs mount: 94 callbacks suppressed",
     "wlan0: authenticated",
+    'audit: type=1400 audit(1:2): apparmor="STATUS" operation="profile_load"',
     "00000000: 58 46 53 42 00 00 10 00 00 00 00 00 00 01 40 00  XFSB..........@.",
   ];
   const options = { about, limit: 100 };
   assert.deepEqual(kernelMessages(lines([...others, ...ours]), options), ours);
   // Where nothing better is there, a line without a disk can be the one.
-  assert.deepEqual(kernelMessages(lines(others), options), ["wlan0: authenticated"]);
-  for (const [fstype, line] of [["nfs4", "NFS: bad option"], ["vfat", "FAT-fs: bad option"]]) {
+  assert.deepEqual(kernelMessages(lines(others.slice(0, 8)), options), ["wlan0: authenticated"]);
+  for (
+    const [fstype, line] of [["nfs4", "NFS: bad option"], ["vfat", "FAT-fs: bad option"], [
+      "vfat",
+      "vfat: Unknown x",
+    ]]
+  ) {
     const few = { about: { names: [], fstype: fstype! } };
     assert.deepEqual(kernelMessages(lines(["wlan0: up", line!]), few), [line]);
   }
