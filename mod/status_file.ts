@@ -49,9 +49,14 @@ export function uncleanEnd(ending: Ending | null): string | null {
 /** Others may read it, and find it whole or not at all. */
 async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
-  await Deno.writeTextFile(temporary, text);
-  await Deno.chmod(temporary, 0o644);
-  await Deno.rename(temporary, path);
+  try {
+    await Deno.writeTextFile(temporary, text);
+    await Deno.chmod(temporary, 0o644);
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 async function readRecord(path: string, files: Files): Promise<StatusRecord | undefined> {

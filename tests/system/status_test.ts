@@ -1,11 +1,12 @@
 /** `status` of a real disk and the real rest-server. */
 import assert from "node:assert/strict";
-import { run } from "../support/command.ts";
+import { run, SYSTEM_PATH } from "../support/command.ts";
 import { loopDisk } from "../support/disk.ts";
 import { serverPid, standIn } from "../support/processes.ts";
 import { restic } from "../support/restic.ts";
 import { askReport, askStatus, untilRun } from "../support/status.ts";
 import { place, stopCleanly, systemTest } from "../support/system.ts";
+import { PROGRAM } from "../support/wrapper.ts";
 
 /** The question for the run of a place. */
 const about = ({ target }: { readonly target: string }) => ({ env: { MNT_TARGET: target } });
@@ -156,3 +157,52 @@ await systemTest([], "unmounting: a disk that somebody keeps busy", async () => 
   const [left] = (await askReport(about(where))).instances;
   assert.match(left!.why!, /^it does not run: .* unmount failed, or only lazily detached\)$/);
 });
+
+await systemTest([], "a full /run is one warning: it is served as ever", async () => {
+  await using disk = await loopDisk({ fstype: "ext4" });
+  await using where = await place();
+  const script = 'mount -t tmpfs -o size=8k run /run && head -c 9k /dev/zero >/run/full; exec "$@"';
+  const prefix = ["unshare", "-m", "sh", "-c", script, "sh"];
+  await using wrapper = where.serve({ source: disk.path, prefix, env: { MNT_WATCH: "0.2" } });
+  await wrapper.listening();
+  await wrapper.errLine(/warning: Cannot keep a status file: .*No space left/);
+  const inside = { ...about(where), prefix: ["nsenter", "-t", String(wrapper.pid), "-m"] };
+  assert.match((await askReport(inside)).why!, /^no restic-rest-server runs for /);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
+  const warnings = wrapper.errLines.filter((line) => line.includes("status file"));
+  assert.equal(warnings.length, 1);
+});
+
+await systemTest(
+  ["program:jq"],
+  "the script of README.md tells a run that serves from others",
+  async () => {
+    const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+    const [script] = /^#!\/bin\/sh\n# Says what is wrong;[^]*?(?=^```$)/m.exec(readme)!;
+    await using disk = await loopDisk({ fstype: "ext4" });
+    await using where = await place();
+    const program = PROGRAM.map((word) => `'${word}'`).join(" ");
+    const own = `${where.directory}/restic-rest-server`;
+    await Deno.writeTextFile(own, `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
+    const monitor = async (text: string) => {
+      const { code, stdout } = await new Deno.Command("/bin/sh", {
+        args: ["-c", text],
+        env: { ...about(where).env, PATH: `${where.directory}:${SYSTEM_PATH}` },
+      }).output();
+      return { code, out: new TextDecoder().decode(stdout) };
+    };
+    {
+      await using wrapper = where.serve({ source: disk.path });
+      await untilRun(about(where), ({ serving }) => serving);
+      const full = await monitor(script);
+      assert.equal(full.code, 1, "this disk has less than 10 GiB");
+      assert.match(full.out, /^space {9}.* free of /m);
+      assert.deepEqual(await monitor(script.replace("10 *", "0.001 *")), { code: 0, out: "" });
+      await stopCleanly(wrapper, where.target);
+    }
+    const gone = await monitor(script);
+    assert.equal(gone.code, 2);
+    assert.match(gone.out, /^no restic-rest-server runs for /);
+  },
+);
