@@ -79,6 +79,8 @@ export type Step =
   | "update"
   /** Settings that somebody made are kept, and the new ones come beside them. */
   | "keep"
+  /** Settings that somebody made are kept, and nothing new has come since they were installed. */
+  | "own"
   /** Somebody else's file is kept beside it. */
   | "replace";
 
@@ -93,7 +95,8 @@ export function stepFor({ there, wanted, installed }: Digests, isConfig: boolean
   if (there === undefined) return "new";
   if (there === wanted) return "same";
   if (there === installed) return "update";
-  return isConfig ? "keep" : "replace";
+  if (!isConfig) return "replace";
+  return wanted === installed ? "own" : "keep";
 }
 
 /** What an install has written down. */

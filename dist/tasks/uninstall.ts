@@ -3,38 +3,22 @@
  *
  * @module
  */
-import { DistError, fileDigest } from "../gokrazy/image.ts";
+import { DistError } from "../gokrazy/image.ts";
 import { runCommand } from "../tools/command.ts";
-import { isManaged, readRecord, runTask } from "./install.ts";
+import { isManaged, readRecord, removeFile, runTask, type Say, unitIs } from "./install_files.ts";
 import { type Layout, UNITS } from "./install_plan.ts";
 
 /** @throws {DistError} while systemd runs one of the units, or would at the next boot. */
-async function requireStopped(): Promise<void> {
+async function requireUnused(): Promise<void> {
   for (const unit of UNITS) {
-    for (const question of ["is-active", "is-enabled"]) {
-      const used = await runCommand("systemctl", [question, "--quiet", unit])
-        .then(() => true, () => false);
-      if (used) {
-        throw new DistError(
-          `${unit} ${question.replace("-", " ")}: systemctl disable --now ${unit}`,
-        );
-      }
+    for (const [question, state] of [["is-active", "active"], ["is-enabled", "enabled"]] as const) {
+      if (!await unitIs(question, unit)) continue;
+      throw new DistError(`${unit} is ${state}; end that with: systemctl disable --now ${unit}`);
     }
   }
 }
 
-async function removeFile(path: string, digest: string): Promise<"removed" | "gone" | "changed"> {
-  try {
-    if (await fileDigest(path, "sha256", "hex") !== digest) return "changed";
-    await Deno.remove(path);
-    return "removed";
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "gone";
-    throw error;
-  }
-}
-
-async function uninstall(layout: Layout, say: (line: string) => void): Promise<void> {
+async function uninstall(layout: Layout, say: Say): Promise<void> {
   const { files, directories } = await readRecord(layout);
   if (Object.keys(files).length === 0) {
     throw new DistError(
@@ -42,17 +26,11 @@ async function uninstall(layout: Layout, say: (line: string) => void): Promise<v
     );
   }
   const managed = await isManaged(layout);
-  if (managed) await requireStopped();
-  for (const [path, digest] of Object.entries(files)) {
-    const what = await removeFile(path, digest);
-    if (what === "removed") say(`${path}: removed`);
-    if (what === "gone") say(`${path}: was not there any more`);
-    if (what === "changed") say(`${path}: left, for it was changed`);
-  }
+  if (managed) await requireUnused();
+  for (const [path, digest] of Object.entries(files)) await removeFile(path, digest, say);
   await Deno.remove(layout.record);
   for (const path of directories.toReversed()) {
-    // One that holds something else by now stays.
-    await Deno.remove(path).catch(() => say(`${path}: left, for it is not empty`));
+    await Deno.remove(path).catch(() => say(`${path}: left, for something else is in it`));
   }
   if (managed) await runCommand("systemctl", ["daemon-reload"]);
 }

@@ -77,11 +77,18 @@ Deno.test("install: settings that were changed are kept, what is not ours is kep
   await Deno.writeTextFile(config, "MNT_SOURCE=LABEL=mine\n");
   await Deno.writeTextFile(hardened!, "changed\n");
   const third = await installed(prefix);
-  assert.ok(
-    third.includes(
-      `${config}: kept, for it was changed; what this version brings is ${config}.new\n`,
-    ),
-  );
+  assert.ok(third.includes(`${config}: kept, for it was changed\n`));
+  assert.equal(await Deno.stat(`${config}.new`).catch(() => null), null);
+  // As if what was installed had been of another version.
+  const record = `${prefix}/lib/restic-rest-server/installed.json`;
+  const { files, directories } = JSON.parse(await Deno.readTextFile(record));
+  files[config] = "00";
+  await Deno.writeTextFile(record, JSON.stringify({ files, directories }));
+  const kept = `${config}: kept, for it was changed; what this version brings is ${config}.new\n`;
+  assert.ok((await installed(prefix)).includes(kept));
+  assert.match(await Deno.readTextFile(`${config}.new`), /^MNT_SOURCE=$/m);
+  assert.ok(!(await installed(prefix)).includes(kept));
+  assert.ok((await Deno.stat(`${config}.new`)).isFile);
   assert.equal(await Deno.readTextFile(config), "MNT_SOURCE=LABEL=mine\n");
   assert.ok(third.includes(`${hardened}: another one was there; it is ${hardened}.old now\n`));
 
@@ -95,6 +102,24 @@ Deno.test("install: settings that were changed are kept, what is not ours is kep
   ]);
   // It was there before.
   assert.ok((await Deno.stat(`${prefix}/share`)).isDirectory);
+});
+
+Deno.test("install: what an earlier one has put there and this one has not is removed", async () => {
+  await using temp = await tempDirectory();
+  const prefix = temp.path;
+  await installed(prefix);
+  const record = `${prefix}/lib/restic-rest-server/installed.json`;
+  const { files, directories } = JSON.parse(await Deno.readTextFile(record));
+  const [kept, gone] = [`${prefix}/lib/changed`, `${prefix}/lib/old`];
+  for (const path of [kept, gone]) await Deno.writeTextFile(path, "");
+  const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+  Object.assign(files, { [kept]: "00", [gone]: empty });
+  await Deno.writeTextFile(record, JSON.stringify({ files, directories }));
+  const said = await installed(prefix);
+  assert.ok(said.includes(`${kept}: left, for it was changed\n`));
+  assert.ok(said.includes(`${gone}: removed\n`));
+  const { files: now } = JSON.parse(await Deno.readTextFile(record));
+  assert.ok(!(kept in now) && !(gone in now));
 });
 
 Deno.test("install and uninstall: wrong arguments, nothing installed, no permission", async () => {
