@@ -164,7 +164,7 @@ export async function superviseServer(
     const { pid } = server;
     log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
     send("SIGKILL");
-    void freeLater();
+    const freeing = freeLater();
     const say = (seconds: number) =>
       log.warn(
         `rest-server (process ${pid}) has not ended ${seconds} s after SIGKILL: it hangs in the ` +
@@ -172,6 +172,7 @@ export async function superviseServer(
         { event: "server-hangs", seconds, pid },
       );
     await speaking(gone, REMIND_AFTER_MS, say, world);
+    await freeing;
   }
 
   /** Once a page is given up on, it can hang in the next one. */

@@ -1,9 +1,14 @@
 /** Calls that wait for a server which never answers. */
 import assert from "node:assert/strict";
 import type { Mounted } from "../../mod/mount.ts";
+import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { patientCall, untilStopped } from "../../mod/remote.ts";
+import { detach, unmount } from "../../mod/unmount.ts";
 import type { World } from "../../mod/world.ts";
-import { worldOf } from "./fake_parts.ts";
+import { filesOf, worldOf } from "./fake_parts.ts";
+
+/** An export on /mnt, as mountinfo shows it. */
+const MOUNTINFO = "30 1 0:50 / /mnt rw - nfs4 server:/export rw\n";
 
 /** A mount, and a world whose clock only waits move; giving up is what `onGiveUp` does. */
 function mountOf(majorMinors: string[], onGiveUp = () => {}) {
@@ -75,4 +80,58 @@ Deno.test("untilStopped() gives the call's result, its error, or the reason of t
   const reason = (promise: Promise<unknown>) => promise.then(() => "none", (reason) => reason);
   assert.equal(await reason(never), "SIGTERM");
   assert.equal(await reason(untilStopped(new Promise(() => {}), stop.signal)), "SIGTERM");
+});
+
+/** An export whose umount2(2) hangs: always, or without MNT_DETACH alone, which takes it off its target. */
+function hangingExport(hangs: "plain" | "always") {
+  const mountinfo = { "/proc/self/mountinfo": MOUNTINFO };
+  const { said, world, mounted } = mountOf([]);
+  const mounter: World["mounter"] = {
+    ...world.mounter,
+    closeDirectory: () => {},
+    unmount: (_target, { detach }) => {
+      said.push(detach ? "MNT_DETACH" : "umount2(2)");
+      if (detach) mountinfo["/proc/self/mountinfo"] = "";
+      return detach && hangs === "plain" ? Promise.resolve(0) : new Promise(() => {});
+    },
+  };
+  const files = {
+    ...filesOf({}),
+    readText: () => Promise.resolve(mountinfo["/proc/self/mountinfo"]),
+  };
+  return {
+    said,
+    world: worldOf({
+      log: world.log,
+      clock: world.clock,
+      mounter,
+      files,
+    }),
+    mounted: {
+      ...mounted,
+      info: parseMountinfo(MOUNTINFO)[0]!,
+      ours: true,
+      rootFd: 9,
+      sync: () => Promise.resolve(true),
+    },
+  };
+}
+
+Deno.test("P7: a umount2(2) that never returns is said, and the mount detached", async () => {
+  const { said, world, mounted } = hangingExport("plain");
+  assert.equal(await unmount(mounted, world), false);
+  const short = said.map((line) => line.replace(/ waits for .*/, " hangs"));
+  assert.deepEqual(short, [
+    "umount2(2)",
+    'umount2(2) of "/mnt" hangs',
+    "gave up on /mnt after 10000 ms",
+    'Cannot unmount "/mnt": the call hangs; detaching it lazily',
+    "MNT_DETACH",
+  ]);
+});
+
+Deno.test("P7: MNT_DETACH that waits for its server has done its work all the same", async () => {
+  const { said, world, mounted } = hangingExport("always");
+  assert.equal(await detach(mounted, world), true);
+  assert.match(said.at(-1)!, /^detached "\/mnt"/);
 });

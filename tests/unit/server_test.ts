@@ -145,3 +145,24 @@ Deno.test("P7: a rest-server that SIGKILL does not end is spoken of after 1, 2 a
     ],
   );
 });
+
+Deno.test("P7: what a rest-server hangs in is ended where SIGKILL does not end it", async () => {
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const end = Promise.withResolvers<ServerStatus>();
+  const done: string[] = [];
+  const clock: Clock = {
+    now: () => 0,
+    sleep: () => new Promise((resolve) => setTimeout(resolve)),
+  };
+  const signals = new Signals();
+  signals.take("SIGTERM", 0);
+  const server = { pid: 7, status: end.promise, kill: (signal: string) => void done.push(signal) };
+  const onStuck = () => {
+    done.push("stuck");
+    // The second call, for the next page, is the one that helps.
+    if (done.length === 4) end.resolve({ code: 137, signal: "SIGKILL" });
+  };
+  const options = { stopMs: 1000, usesHtpasswd: false, onStuck };
+  await superviseServer(server, signals, options, worldOf({ log, clock }));
+  assert.deepEqual(done.slice(0, 4), ["SIGTERM", "SIGKILL", "stuck", "stuck"]);
+});
