@@ -200,21 +200,22 @@ async function clearDead(
  */
 async function requireUnused(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
   if (found.majorMinors.length === 0) return;
+  const devices = [found.source, ...found.otherMembers];
+  const inUse = devices.find((device) => world.mounter.isInUse(device));
+  // The list of mounts can be long: it is read only where it has something to explain.
+  if (inUse === undefined) return;
   for (const mount of await readMounts(world)) {
     if (await isOfSource(mount, found, world)) return;
   }
-  for (const device of [found.source, ...found.otherMembers]) {
-    if (!world.mounter.isInUse(device)) continue;
-    throw new MountError(spec, ERRNO.EBUSY, {
-      retry: true,
-      kind: "mount",
-      text:
-        `Cannot mount ${
-          describeMount(spec)
-        }: "${device}" is in use, though no mount here shows it: a ` +
-        "file system that was detached is held by some process, or another mount namespace has it mounted",
-    });
-  }
+  throw new MountError(spec, ERRNO.EBUSY, {
+    retry: true,
+    kind: "mount",
+    text:
+      `Cannot mount ${
+        describeMount(spec)
+      }: "${inUse}" is in use, though no mount here shows it: a ` +
+      "file system that was detached is held by some process, or another mount namespace has it mounted",
+  });
 }
 
 /**
