@@ -16,8 +16,12 @@ export function isRemote({ found }: Pick<Mounted, "found">): boolean {
   return found.majorMinors.length === 0;
 }
 
-/** Frees whoever waits for the server of a mount; what was to be written there is lost. */
+/**
+ * Frees whoever waits for the server of a mount; what was to be written there is lost. A mount that somebody
+ * else made is left to wait.
+ */
 export function freeWaiters(what: string, mounted: Mounted, world: World): void {
+  if (!mounted.ours) return;
   world.log.warn(
     `${what} waits for "${mounted.found.source}", which does not answer: telling the kernel to give ` +
       "up on it (MNT_FORCE); see the server and the network, and run restic check",

@@ -13,6 +13,7 @@ import { KERNELS } from "../gokrazy/support/kernels.ts";
 import { parseForwards } from "../gokrazy/support/qmp.ts";
 import { formatRuns, parseResults, replaceSection } from "../gokrazy/support/record.ts";
 import { diskService } from "../gokrazy/support/services.ts";
+import { WebInterface } from "../gokrazy/support/web.ts";
 
 Deno.test("parseForwards() finds the host's port of each guest port, in what QEMU 7.2 prints", () => {
   const text = `Hub -1 (net0):
@@ -110,4 +111,20 @@ Terminated`;
   assert.deepEqual(memory.get("/user/rest-server"), { rssKb: 13000, pssKb: 12000 });
   assert.equal(memory.size, 2);
   assert.throws(() => parseStart("Cannot find UUID=..."), SyntaxError);
+});
+
+Deno.test("a followed log that falls silent ends at its limit, with what it said", async () => {
+  const silent = () =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("one\ntwo\n")),
+      }),
+    );
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, silent);
+  const web = new WebInterface(`http://127.0.0.1:${server.addr.port}`, "any");
+  assert.deepEqual(await web.log("backup", /two/), ["one", "two"]);
+  await assert.rejects(
+    web.log("backup", /three/, { limitMs: 200 }),
+    /1 lines \/three\/ of backup within 200 ms; it said:\none\ntwo/,
+  );
 });

@@ -11,7 +11,7 @@ import { filesOf, worldOf } from "./fake_parts.ts";
 const MOUNTINFO = "30 1 0:50 / /mnt rw - nfs4 server:/export rw\n";
 
 /** A mount, and a world whose clock only waits move; giving up is what `onGiveUp` does. */
-function mountOf(majorMinors: string[], onGiveUp = () => {}) {
+function mountOf(majorMinors: string[], onGiveUp = () => {}, ours = true) {
   const said: string[] = [];
   const say = (message: string) => void said.push(message);
   let nowMs = 0;
@@ -33,7 +33,8 @@ function mountOf(majorMinors: string[], onGiveUp = () => {}) {
     } as World["mounter"],
   });
   const info = { mountPoint: "/mnt" };
-  const mounted = { found: { source: "server:/export", majorMinors }, info } as unknown as Mounted;
+  const found = { source: "server:/export", majorMinors };
+  const mounted = { found, info, ours } as unknown as Mounted;
   return { said, world, mounted };
 }
 
@@ -53,6 +54,13 @@ Deno.test("P7: a call that does not even come back then is left to itself", asyn
   const never = new Promise<number>(() => {});
   assert.equal(await patientCall("umount2(2)", never, 9000, mounted, world), null);
   assert.equal(said.length, 2);
+});
+
+Deno.test("P3: nobody else's mount is given up", async () => {
+  const { said, world, mounted } = mountOf([], () => {}, false);
+  const never = new Promise<number>(() => {});
+  assert.equal(await patientCall("syncfs(2)", never, 9000, mounted, world), null);
+  assert.deepEqual(said, []);
 });
 
 Deno.test("a call that returns is not given up, nor is one on a disk", async () => {

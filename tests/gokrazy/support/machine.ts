@@ -24,11 +24,15 @@ export interface BootOptions {
   readonly directory: string;
   /** Ports of the guest to reach. */
   readonly ports: readonly number[];
+  /** The guest reaches this machine as 10.0.2.2, and what is beyond; else nothing. */
+  readonly reachesHost?: boolean;
   /** More arguments of QEMU. */
   readonly args?: readonly string[];
 }
 
-function qemuArguments({ image, directory, ports, args = [] }: BootOptions): string[] {
+function qemuArguments(
+  { image, directory, ports, reachesHost = false, args = [] }: BootOptions,
+): string[] {
   const forwards = [WEB_PORT, AGENT_PORT, ...ports].map((port) =>
     `hostfwd=tcp:127.0.0.1:0-:${port}`
   );
@@ -43,7 +47,7 @@ function qemuArguments({ image, directory, ports, args = [] }: BootOptions): str
     ...boot,
     ...["-drive", `file=${directory}/system.img,format=raw,if=virtio`],
     // No way out: a time server that answers would set the clock in the middle of a test.
-    ...["-netdev", `user,id=net,restrict=on,${forwards.join(",")}`],
+    ...["-netdev", `user,id=net,restrict=${reachesHost ? "off" : "on"},${forwards.join(",")}`],
     ...["-device", "virtio-net-pci,netdev=net,romfile="],
     ...["-device", "qemu-xhci,id=usb"],
     ...["-serial", `file:${directory}/console.txt`],

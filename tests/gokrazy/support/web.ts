@@ -89,15 +89,30 @@ export class WebInterface {
   ): Promise<string[]> {
     const lines: string[] = [];
     const path = `/log?path=/user/${service}&stream=${stream}`;
+    // A stream of which nothing comes any more does not always heed an abort: its reader is left then.
+    const stop = new AbortController();
+    const over = Promise.withResolvers<{ done: true; value?: undefined }>();
+    const timer = setTimeout(() => {
+      stop.abort();
+      over.resolve({ done: true });
+    }, limitMs);
     try {
-      const { body } = await this.#get(path, { signal: AbortSignal.timeout(limitMs) });
-      let found = 0;
-      for await (const line of linesOf(body!)) {
-        lines.push(line);
-        if (pattern.test(line) && ++found === count) return lines;
+      const { body } = await this.#get(path, { signal: stop.signal });
+      const reader = linesOf(body!);
+      for (let found = 0;;) {
+        const { done, value } = await Promise.race([reader.next(), over.promise]);
+        if (done) break;
+        lines.push(value);
+        if (!pattern.test(value) || ++found < count) continue;
+        // Cancels the body, too.
+        await reader.return(undefined);
+        return lines;
       }
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;
+    } finally {
+      clearTimeout(timer);
+      stop.abort();
     }
     const wanted = `${count} lines ${pattern} of ${service} within ${limitMs} ms`;
     throw new Error(`${wanted}; it said:\n${lines.join("\n")}`);
