@@ -51,7 +51,7 @@ export function verdictText(findings: readonly Finding[]): string {
     return `${number} ${word}${number === 1 ? "" : "s"}`;
   };
   const words: Readonly<Record<Verdict, string>> = {
-    "fine": "fine: it can start",
+    "fine": "fine: nothing must be changed",
     "no device": "the disk is not there: it would wait for it",
     "change": "something must be changed",
   };

@@ -260,7 +260,7 @@ Deno.test("check: text is aligned, plain in a pipe, and ends with the verdict", 
   assert.doesNotMatch(text, /[^ -~\n]|undefined|\[object/);
   assert.match(text, /^Configuration\n {2}MNT_SOURCE {6}- +default$/m);
   assert.match(text, /^rest-server\n {2}ok {7}program /m);
-  assert.match(text, /^fine: it can start \(0 errors, \d+ warnings\)$/m);
+  assert.match(text, /^fine: nothing must be changed \(0 errors, \d+ warnings\)$/m);
   assert.deepEqual(wrapper.errLines, []);
 });
 
@@ -300,7 +300,7 @@ Deno.test("MNT_CHECK=1: the same goes to the log, and nothing is served", async 
   const log = wrapper.errLines.join("\n");
   assert.match(log, /restic-rest-server: MNT_CHECK=1 \(environment\)$/m);
   assert.match(log, /restic-rest-server: server: program: ".*" is rest-server 9\.9$/m);
-  assert.match(log, /restic-rest-server: fine: it can start/);
+  assert.match(log, /restic-rest-server: fine: nothing must be changed/);
   assert.equal(await place.started(), false);
 });
 
@@ -340,7 +340,10 @@ testWithMount(
     {
       await using wrapper = await start(place, { prefix, args: LOCAL, env: { MNT_CHECK: "1" } });
       assert.equal(await wrapper.code(), 125, wrapper.errLines.join("\n"));
-      assert.match(wrapper.errLines.join("\n"), /restic-rest-server: fine: it can start/);
+      assert.match(
+        wrapper.errLines.join("\n"),
+        /restic-rest-server: fine: nothing must be changed/,
+      );
     }
     const answer = await ask(place, { prefix, args: LOCAL });
     assert.equal(answer.exit_code, 0);

@@ -167,12 +167,16 @@ await systemTest([], "check: a target that is not free is named with what is on 
   assert.match(said(await ask(where, { env }), "warning"), /is not empty \(lost\).*would hide/);
 
   await run("mount", other.path, where.target);
-  const busy = await ask(where, { env });
-  assert.equal(busy.exit_code, 78);
-  assert.match(
-    said(busy, "error"),
-    new RegExp(`"${other.path}" \\(ext4\\) is mounted on .*unmount it`),
-  );
+  {
+    using _held = await Deno.open(`${where.target}/held`, { write: true, create: true });
+    const busy = await ask(where, { env });
+    assert.equal(busy.exit_code, 78);
+    const says = new RegExp(
+      `"${other.path}" \\(ext4\\) is mounted on .* -> unmount it, .*held by .*process ${Deno.pid}, ` +
+        `"${where.target}/held"`,
+    );
+    assert.match(said(busy, "error"), says);
+  }
   await run("umount", where.target);
 
   await Deno.mkdir(`${where.directory}/elsewhere`);

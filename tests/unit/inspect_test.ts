@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import type { Finding } from "../../mod/findings.ts";
 import { inspect } from "../../mod/inspect.ts";
+import { inspectDisk } from "../../mod/inspect_disk.ts";
 import { inspectKernel } from "../../mod/inspect_kernel.ts";
 import { inspectLock, socketOwner } from "../../mod/inspect_lock.ts";
 import { inspectMount } from "../../mod/inspect_mount.ts";
@@ -47,6 +48,7 @@ async function mountOn(
   options: string,
   nodes: Record<string, Node>,
   status = "CapEff: ffffffffff",
+  majorMinors: readonly string[] = [],
 ) {
   const config = configOf({ MNT_TARGET: "/perm/backup" });
   const world = worldOf({
@@ -60,7 +62,7 @@ async function mountOn(
     }),
   });
   const found = {
-    ...{ source: "tmpfs", fstype: "tmpfs", blkidType: undefined, majorMinors: [] },
+    ...{ source: "tmpfs", fstype: "tmpfs", blkidType: undefined, majorMinors },
     ...{ otherMembers: [], fsid: undefined, warnings: [] },
   };
   const { findings } = await inspectMount(config.mount!, found, world);
@@ -89,11 +91,37 @@ Deno.test("inspectMount() says what is hidden by the mount", async () => {
 });
 
 Deno.test("inspectMount() says who may not mount", async () => {
+  const capable = "CapEff: ffffffffff";
   assert.doesNotMatch(await mountOn("rw", {}), /rights/);
+  const incapable = await mountOn("rw", {}, "CapEff: 0");
+  assert.match(incapable, /^error rights: root here has no CAP_SYS_ADMIN/m);
+  const rootless = { "/proc/self/uid_map": "0 1000 1\n" };
+  assert.doesNotMatch(await mountOn("rw", rootless, capable), /rights/);
+  const disk = await mountOn("rw", rootless, capable, ["8:1"]);
   assert.match(
-    await mountOn("rw", {}, "CapEff: 0"),
-    /^error rights: root here has no CAP_SYS_ADMIN/m,
+    disk,
+    /^error rights: a user namespace, as of a rootless container, may mount no disk/m,
   );
+});
+
+Deno.test("inspectDisk() names what is made of the disk, and who swaps on it", async () => {
+  const config = configOf({ MNT_TARGET: "/mnt", MNT_SOURCE: "/dev/x", MNT_FSTYPE: "ext4" });
+  const ask = async (nodes: Record<string, Node>) => {
+    const files = filesOf({
+      "/dev/x": facts("block device", { rdev: 0x801 }),
+      "/proc/filesystems": "\text4\n",
+      ...nodes,
+    });
+    const world = worldOf({ root: true, path: "", files });
+    const { findings, found } = await inspectDisk(config, world, new AbortController().signal);
+    assert.equal(found?.source, "/dev/x");
+    return lines(findings).filter((line) => line.startsWith("error")).join("\n");
+  };
+  assert.equal(await ask({}), "");
+  const holders = { "/sys/dev/block/8:1/holders": "dm-0" };
+  assert.match(await ask(holders), /^error source: "\/dev\/x" is in use by dm-0: .*EBUSY -> /);
+  const swaps = { "/proc/swaps": "Filename Type\n/dev/x partition 1 0 -2\n" };
+  assert.match(await ask(swaps), /is in use by swap/);
 });
 
 const stat = (pid: number, startTime: string, state = "S") =>
