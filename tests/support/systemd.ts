@@ -180,8 +180,9 @@ export class Systemd implements AsyncDisposable {
     return Number(await this.show(unit, "MainPID"));
   }
 
-  async journal(unit: string): Promise<string> {
-    return await this.inside("journalctl", "--no-pager", "-q", "-o", "cat", "-u", unit);
+  /** What a unit said; `more` of journalctl's arguments choose among it. */
+  async journal(unit: string, ...more: string[]): Promise<string> {
+    return await this.inside("journalctl", "-q", "-o", "cat", "-u", unit, ...more);
   }
 
   /** Writes the settings, and what a drop-in adds to a unit. */
