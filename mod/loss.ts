@@ -20,6 +20,13 @@ export interface Loss {
   readonly kernel: readonly string[];
 }
 
+/** What the kernel calls a device, and the disk that it is a partition of: `sda1` and `sda`. */
+export function kernelNames(device: string): string[] {
+  const name = device.slice(device.lastIndexOf("/") + 1);
+  const disk = /^((?:s|v|xv|h)d[a-z]+)\d+$|^(.*\d)p\d+$/.exec(name);
+  return disk === null ? [name] : [name, disk[1] ?? disk[2]!];
+}
+
 /** Waits for a probe, and says that it hangs; `null` once `ended` is aborted, for nothing else can end that. */
 async function patiently(
   call: Promise<Findings>,
@@ -61,11 +68,15 @@ export async function watchDisk(
   ended: AbortSignal,
 ): Promise<Loss | null> {
   const { clock, log, progress } = world;
-  const { source } = mounted.found;
+  const { source, otherMembers } = mounted.found;
   const kernelLog = world.openKernelLog();
+  const about = {
+    names: [source, ...otherMembers].flatMap(kernelNames),
+    fstype: mounted.info.fsType,
+  };
   let before: readonly string[] = [];
   const withKernel = (text: string, why: string): Loss => {
-    const kernel = kernelMessages(kernelLog?.read() ?? []);
+    const kernel = kernelMessages(kernelLog?.read() ?? [], { about });
     const words = kernel.length === 0 ? "" : `; kernel: ${kernel.join(" | ")}`;
     return { text: text + words, why, kernel };
   };

@@ -1,7 +1,7 @@
 /** What a look at the disk finds, and how the watch speaks of it. */
 import assert from "node:assert/strict";
 import type { MountConfig } from "../../mod/config.ts";
-import { watchDisk } from "../../mod/loss.ts";
+import { kernelNames, watchDisk } from "../../mod/loss.ts";
 import type { FoundSource } from "../../mod/look.ts";
 import type { Mounted } from "../../mod/mount.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
@@ -162,7 +162,10 @@ function watching(files: Files, limitMs: number) {
         if (nowMs >= limitMs) ended.abort();
       },
     },
-    openKernelLog: () => ({ read: () => ["3,1,1,-;EXT4-fs error: test\n"], close: () => {} }),
+    openKernelLog: () => ({
+      read: () => ["3,1,1,-;EXT4-fs error: test\n", "3,2,1,-;BTRFS error (device sdz): other\n"],
+      close: () => {},
+    }),
   });
   return { said, watch: watchDisk(MOUNT, mountedOf(), 2000, world, ended.signal) };
 }
@@ -191,6 +194,21 @@ Deno.test("a trouble is said when it comes, with the kernel's own lines", async 
     said[0]!,
     /^error: the file system has turned read-only .*kernel: EXT4-fs error: test$/,
   );
+});
+
+Deno.test("kernelNames() knows the disk of a partition", () => {
+  const cases: [string, string[]][] = [
+    ["/dev/sda1", ["sda1", "sda"]],
+    ["/dev/sdab12", ["sdab12", "sdab"]],
+    ["/dev/nvme0n1p2", ["nvme0n1p2", "nvme0n1"]],
+    ["/dev/mmcblk0p1", ["mmcblk0p1", "mmcblk0"]],
+    ["/dev/loop4", ["loop4"]],
+    ["/dev/nvme0n1", ["nvme0n1"]],
+    ["/dev/sda", ["sda"]],
+    ["/dev/mapper/backup", ["backup"]],
+    ["box:/export", ["export"]],
+  ];
+  for (const [device, names] of cases) assert.deepEqual(kernelNames(device), names);
 });
 
 Deno.test("a loss ends the watch, with the kernel's own lines", async () => {
