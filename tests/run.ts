@@ -70,11 +70,14 @@ async function testBundle(env: Record<string, string>): Promise<Counts> {
     const starter = await runnableBundle(folder, Deno.execPath());
     say("the tests of the program again, with the program bundled to one file");
     // What installs makes a bundle of its own.
-    const once = `--ignore=${HERE}/program/install_test.ts`;
-    return await runTests([...TEST, "--parallel", once, `${HERE}/program`], {
-      ...env,
-      [PROGRAM_VARIABLE]: starter,
-    });
+    const once = ["install", "host_files"].map((name) => `${HERE}/program/${name}_test.ts`);
+    return await runTests(
+      [...TEST, "--parallel", `--ignore=${once.join(",")}`, `${HERE}/program`],
+      {
+        ...env,
+        [PROGRAM_VARIABLE]: starter,
+      },
+    );
   } catch (error) {
     if (!(error instanceof DistError)) throw error;
     const ignored = error instanceof EsbuildMissing;

@@ -4,56 +4,18 @@
  * @module
  */
 import { parseMountinfo } from "../../mod/mountinfo.ts";
+import { cgroupPath, removeCgroup } from "./cgroup.ts";
 import { run } from "./command.ts";
+import type { Disk } from "./disk.ts";
+import { httpStatus } from "./http.ts";
 import type { Need } from "./needs.ts";
 import { realTools, systemTest } from "./system.ts";
+import { UNITS } from "./systemd_units.ts";
 import { tempDirectory } from "./temp.ts";
 import { until, within } from "./wait.ts";
 
 const BOOT = new URL("boot_systemd.sh", import.meta.url).pathname;
 const TASKS = new URL("../../dist/tasks/", import.meta.url).pathname;
-
-/** The least that a start and a shutdown need; systemd brings the targets that are not written here. */
-const UNITS: Readonly<Record<string, string>> = {
-  "sysinit.target": "[Unit]\nAfter=local-fs.target\n",
-  "basic.target": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\n",
-  "local-fs.target": "[Unit]\nConflicts=shutdown.target\nDefaultDependencies=no\n",
-  "multi-user.target":
-    "[Unit]\nRequires=basic.target systemd-journald.service\nAfter=basic.target\n",
-  "network.target": "[Unit]\n",
-  "shutdown.target": "[Unit]\nDefaultDependencies=no\n",
-  "umount.target": "[Unit]\nDefaultDependencies=no\n",
-  "final.target": "[Unit]\nDefaultDependencies=no\nAfter=shutdown.target umount.target\n",
-  "exit.target":
-    "[Unit]\nDefaultDependencies=no\nRequires=systemd-exit.service\nAfter=systemd-exit.service\n",
-  "systemd-exit.service": "[Unit]\nDefaultDependencies=no\n" +
-    "Requires=shutdown.target umount.target final.target\n" +
-    "After=shutdown.target umount.target final.target\n" +
-    "[Service]\nType=oneshot\nExecStart=/bin/systemctl --force exit\n",
-  "systemd-journald.socket": "[Unit]\nDefaultDependencies=no\n[Socket]\n" +
-    "ListenStream=/run/systemd/journal/stdout\nListenDatagram=/run/systemd/journal/socket\n" +
-    "PassCredentials=yes\nPassSecurity=yes\n",
-  "systemd-journald.service": "[Unit]\nDefaultDependencies=no\nRequires=systemd-journald.socket\n" +
-    "After=systemd-journald.socket\nBefore=sysinit.target\n[Service]\nType=notify\n" +
-    "ExecStart=/lib/systemd/systemd-journald\nSockets=systemd-journald.socket\n" +
-    "StandardOutput=null\nRuntimeDirectory=systemd/journal\nRuntimeDirectoryPreserve=yes\n",
-};
-
-/** Where a cgroup of this process's can be made; `null` where there is no cgroup2. */
-async function cgroupPath(): Promise<string | null> {
-  const mounts = parseMountinfo(await Deno.readTextFile("/proc/self/mountinfo"));
-  const root = mounts.find(({ fsType }) => fsType === "cgroup2")?.mountPoint;
-  const own = /^0::(.*)$/m.exec(await Deno.readTextFile("/proc/self/cgroup"))?.[1];
-  if (root === undefined || own === undefined) return null;
-  return `${root}${own === "/" ? "" : own}/restic-rest-server-test-${Deno.pid}`;
-}
-
-async function removeCgroup(path: string): Promise<void> {
-  for await (const { name, isDirectory } of Deno.readDir(path)) {
-    if (isDirectory) await removeCgroup(`${path}/${name}`);
-  }
-  await until(() => Deno.remove(path).then(() => true, () => false), `an empty cgroup ${path}`);
-}
 
 /** What a machine may lack for a systemd of its own; `null` where it has everything. */
 async function lack(): Promise<string | null> {
@@ -222,4 +184,31 @@ export class Systemd implements AsyncDisposable {
     await removeCgroup(this.#cgroup);
     await this.#units[Symbol.asyncDispose]();
   }
+}
+
+export const UNIT = "restic-rest-server.service";
+export const HARDENED = "restic-rest-server-hardened.service";
+export const TARGET = "/mnt/restic";
+
+/** Settings that serve a disk without passwords, on a free port. */
+export function settings(disk: Disk, more: Record<string, string> = {}) {
+  return {
+    MNT_SOURCE: `LABEL=${disk.label}`,
+    MNT_TARGET: TARGET,
+    ARGS: `"--path ${TARGET}/restic --listen 127.0.0.1:0 --no-auth"`,
+    ...more,
+  };
+}
+
+/** The address in the last line by which rest-server says that it listens. */
+export async function address(systemd: Systemd, unit: string, starts = 1): Promise<string> {
+  return await until(async () => {
+    const lines = [...(await systemd.journal(unit)).matchAll(/start server on (\S+)/g)];
+    return lines.length >= starts ? lines.at(-1)![1]! : null;
+  }, `start ${starts} of rest-server`);
+}
+
+/** Whether a rest-server answers there. */
+export async function answers(at: string): Promise<boolean> {
+  return await httpStatus(`http://${at}/`) === 405;
 }

@@ -1,37 +1,10 @@
-/** The installed units under a real systemd, with a real disk and the real rest-server. */
+/** The installed unit under a real systemd, with a real disk and the real rest-server. */
 import assert from "node:assert/strict";
-import { run } from "../support/command.ts";
-import { type Disk, loopDisk } from "../support/disk.ts";
-import { httpStatus, stuckUpload } from "../support/http.ts";
+import { loopDisk } from "../support/disk.ts";
+import { stuckUpload } from "../support/http.ts";
 import { fsck } from "../support/system.ts";
-import { type Systemd, systemdTest } from "../support/systemd.ts";
-import { tempDirectory } from "../support/temp.ts";
+import { address, answers, settings, systemdTest, TARGET, UNIT } from "../support/systemd.ts";
 import { until } from "../support/wait.ts";
-
-const UNIT = "restic-rest-server.service";
-const HARDENED = "restic-rest-server-hardened.service";
-const TARGET = "/mnt/restic";
-
-function settings(disk: Disk, more: Record<string, string> = {}) {
-  return {
-    MNT_SOURCE: `LABEL=${disk.label}`,
-    MNT_TARGET: TARGET,
-    ARGS: `"--path ${TARGET}/restic --listen 127.0.0.1:0 --no-auth"`,
-    ...more,
-  };
-}
-
-/** The address in the last line by which rest-server says that it listens. */
-async function address(systemd: Systemd, unit: string, starts = 1): Promise<string> {
-  return await until(async () => {
-    const lines = [...(await systemd.journal(unit)).matchAll(/start server on (\S+)/g)];
-    return lines.length >= starts ? lines.at(-1)![1]! : null;
-  }, `start ${starts} of rest-server`);
-}
-
-async function answers(at: string): Promise<boolean> {
-  return await httpStatus(`http://${at}/`) === 405;
-}
 
 await systemdTest(
   "systemd: ready without its disk, serves it when it comes, stops clean",
@@ -183,60 +156,6 @@ await systemdTest("systemd: what only a person can cure is not tried again", asy
     await systemd.systemctl("reset-failed", UNIT);
   }
 });
-
-/** A directory on a disk that belongs to somebody. */
-async function giveTo(disk: Disk, uid: number): Promise<void> {
-  await using temp = await tempDirectory();
-  await run("mount", disk.path, temp.path);
-  await Deno.mkdir(`${temp.path}/restic`);
-  await Deno.chown(`${temp.path}/restic`, uid, uid);
-  await run("umount", temp.path);
-}
-
-for (const user of [null, 1000]) {
-  const who = user === null ? "" : " as MNT_USER";
-  await systemdTest(
-    `systemd: the hardened unit serves${who}, where the host does not see the disk`,
-    async (systemd) => {
-      await using disk = await loopDisk({ fstype: "ext4" });
-      if (user !== null) await giveTo(disk, user);
-      const more: Record<string, string> = user === null ? {} : { MNT_USER: `${user}:${user}` };
-      await systemd.configure(settings(disk, more));
-      await disk.detach();
-      await systemd.systemctl("start", HARDENED);
-      await systemd.shows(HARDENED, "StatusText", /^waiting for LABEL=.*: /);
-      // Its devices are chosen by kind, not by those that were there at the start.
-      await disk.attach();
-      await systemd.shows(HARDENED, "StatusText", /^serving/);
-      const at = await address(systemd, HARDENED);
-      assert.equal(await httpStatus(`http://${at}/?create=true`, { method: "POST" }), 200);
-      const main = await systemd.mainPid(HARDENED);
-      await until(
-        () => systemd.inside("restic-rest-server", "status").catch(() => null),
-        "a status that says that it serves",
-      );
-      assert.ok((await systemd.mountPoints(main)).includes(TARGET));
-      assert.ok(!(await systemd.mountPoints(1)).includes(TARGET));
-      assert.equal(await systemd.journal(HARDENED, "-p", "warning"), "");
-      await systemd.systemctl("stop", HARDENED);
-      assert.equal(await systemd.show(HARDENED, "Result"), "success");
-      assert.equal(await systemd.show(HARDENED, "ExecMainStatus"), "0");
-      await fsck("ext4", disk);
-    },
-  );
-}
-
-await systemdTest(
-  "systemd: the hardened unit hears what the kernel says of a failed mount",
-  async (systemd) => {
-    await using disk = await loopDisk({ fstype: "ext4" });
-    await systemd.configure(settings(disk, { MNT_OPTIONS: "nonsense" }));
-    await systemd.systemctl("start", HARDENED);
-    await systemd.shows(HARDENED, "StatusText", /last failure: .*the kernel says: .*nonsense/);
-    await systemd.systemctl("stop", HARDENED);
-    assert.equal(await systemd.show(HARDENED, "Result"), "success");
-  },
-);
 
 await systemdTest(
   "systemd: uninstall waits for an end, and leaves the host as it was",
