@@ -17,6 +17,7 @@ import { formatFlags } from "./mount_options.ts";
 import { hideOwnSecrets, maskSecrets } from "./secrets.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
 import { resolveNearest } from "./paths.ts";
+import { isRemote } from "./remote.ts";
 import { describeMount, type MountSpec } from "./source.ts";
 import { explainUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
@@ -155,6 +156,25 @@ async function alignFlags(
   );
 }
 
+/**
+ * Waits until an export that is mounted already answers: what comes next would hold up the whole program.
+ *
+ * @throws {MountError} to be tried again.
+ */
+async function awaitServer(spec: MountSpec, world: World): Promise<void> {
+  const { target, source } = spec;
+  try {
+    await announced(`a look at "${target}"`, world.files.stat(target), world);
+  } catch (error) {
+    throw new MountError(spec, ERRNO.ETIMEDOUT, {
+      retry: true,
+      kind: "mount",
+      text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +
+        "see the network and the server",
+    });
+  }
+}
+
 function markMount(info: MountInfo, uniqueId: string): MountMark {
   const { mountId, majorMinor, fsType } = info;
   // It goes into the lock file: there no password of a share may stand.
@@ -250,6 +270,7 @@ export async function mountSource(
   const before = await clearDead(target, left, world);
   let warning: string | undefined;
   if (before !== undefined) {
+    if (isRemote({ found })) await awaitServer(spec, world);
     await refuseForeign(before, spec, found, world);
     await alignFlags(before, spec, found, askType, world);
   } else {

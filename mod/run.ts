@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { announced } from "./announce.ts";
 import { Ahead } from "./ahead.ts";
 import type { Config, MountConfig } from "./config.ts";
 import {
@@ -23,7 +22,6 @@ import { lockTarget, type TargetLock } from "./lock.ts";
 import { needsBlkid } from "./look.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
-import { untilStopped } from "./remote.ts";
 import { delayRestart, waitAfterLoss } from "./restart.ts";
 import { serve, type Served, serveMounted } from "./serve.ts";
 import { findBlkid, findServer } from "./server.ts";
@@ -67,7 +65,7 @@ export async function run(run: Run): Promise<Ending> {
 }
 
 async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
-  const target = await untilStopped(resolveTarget(mount.target, run.world), run.signals.stopping);
+  const target = await resolveTarget(mount.target, run.world);
   const { progress } = run.world;
   const lock = await lockTarget(target, run.world, run.signals.stopping);
   // Not before: the status of a target is that of the run that has its lock.
@@ -160,9 +158,7 @@ function ending(error: unknown, { signals, world }: Run): Ending {
 /** The target without symlinks: the name by which the kernel and the lock know it. */
 async function resolveTarget(target: string, world: World): Promise<string> {
   try {
-    // An export that an earlier run left mounted, and whose server is away, does not answer.
-    const looking = resolveNearest(target, world.files);
-    return (await announced(`a look at "${target}"`, looking, world)).real;
+    return (await resolveNearest(target, world.files)).real;
   } catch (error) {
     throw new Failure(
       fileFailure(error),
