@@ -22,8 +22,7 @@ import { type Ending, EXIT, exitCode, Failure, messageOf, type Platform } from "
 import { type Command, helpText, parseVerb, type Verb } from "./mod/help.ts";
 import { LAUNCH_VARIABLE } from "./mod/launch.ts";
 import { type SignalName, SIGNALS } from "./mod/linux.ts";
-import { createLog } from "./mod/log.ts";
-import { stderrOutlet } from "./mod/outlet.ts";
+import { createLog, stderrOutlet } from "./mod/log.ts";
 import { Progress, stateFacts } from "./mod/progress.ts";
 import { type Run, run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";

@@ -8,7 +8,14 @@
 
 import { calm } from "./calm.ts";
 import type { CommonFacts, LineFacts } from "./events.ts";
-import { formatJson, formatText, type Level, type Line, type Outlet } from "./log_form.ts";
+import {
+  chooseOutlet,
+  formatJson,
+  formatText,
+  type Level,
+  type Line,
+  type Outlet,
+} from "./log_form.ts";
 import { hideSecrets } from "./secrets.ts";
 import type { Clock } from "./world.ts";
 
@@ -81,6 +88,28 @@ class LineWriter {
     // In the same breath as the last look at the queue: a line that comes now begins anew.
     this.#draining = false;
   }
+}
+
+/** `device:inode` of fd 2, as fstat(2) has them: the link of /proc leads to the open file, not to a path. */
+function stderrStream(): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync("/proc/self/fd/2");
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined; // It is closed.
+  }
+}
+
+/** Asked once, at the start. */
+export function stderrOutlet(): Outlet {
+  const journalStream = Deno.env.get("JOURNAL_STREAM");
+  return chooseOutlet({
+    terminal: Deno.stderr.isTerminal(),
+    stream: journalStream ? stderrStream() : undefined,
+    journalStream,
+    noColor: Deno.env.get("NO_COLOR"),
+    term: Deno.env.get("TERM"),
+  });
 }
 
 type Logger = Record<Level, (message: string, properties: Record<string, unknown>) => void>;
