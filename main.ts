@@ -161,7 +161,7 @@ async function runWithStatus(
     .then(({ keepStatus }) =>
       keepStatus({
         mounts: config.mount !== null,
-        directory: () => chooseRunDirectory(environment),
+        directory: async () => world.runDirectory || await chooseRunDirectory(environment),
         ending: running.catch(() => null),
         now: bootMs,
         world,

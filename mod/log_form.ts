@@ -48,8 +48,8 @@ const CONTROL = /[\x00-\x1f\x7f\x80-\x9f]/g;
 
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** One event is one line, whatever a path or a label holds. */
-function escape(text: string): string {
+/** One line that drives no terminal, whatever a path or a label holds. */
+export function escape(text: string): string {
   return text.replace(
     CONTROL,
     (character) =>

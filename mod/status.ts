@@ -7,6 +7,7 @@ import type { StatsFs } from "node:fs";
 import { ConfigError, mergeSettings } from "./config.ts";
 import { readConfigDirectory } from "./config_directory.ts";
 import { EXIT, messageOf } from "./exit.ts";
+import { chooseOutlet } from "./log_form.ts";
 import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
@@ -123,11 +124,13 @@ export async function showStatus(
   const target = await askedTarget(environment, world.files);
   const status = await findStatus(target, await findRunDirectories(environment), edges);
   const now = { bootMs: Deno.osUptime() * 1000, wallMs: Date.now() };
-  const colours = Deno.stdout.isTerminal() && !environment["NO_COLOR"] &&
-    environment["TERM"] !== "dumb";
+  const outlet = chooseOutlet({
+    ...{ terminal: Deno.stdout.isTerminal(), stream: undefined, journalStream: undefined },
+    ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
+  });
   const text = json
     ? `${JSON.stringify(statusReport(status, now), null, 2)}\n`
-    : statusText(status, now, colours);
+    : statusText(status, now, outlet === "colours");
   if (!await print(text)) return 1;
   return allServe(status) ? 0 : EXIT["no device"].host;
 }

@@ -138,26 +138,42 @@ async function lookAtDisk(
   }
 }
 
-/** Looks at the run of a status file. Ends in time, whatever the disk does. */
-export async function lookAt(record: StatusRecord, edges: StatusEdges): Promise<Instance> {
-  const { wrapper, server, target, phase, text, ended } = record;
-  const [alive, serverAlive] = await Promise.all(
-    [wrapper, server ?? undefined].map((mark) => isAlive(mark, edges)),
-  ) as [boolean, boolean];
-  const seen = { record, alive, serverAlive, mount: null, space: null, listening: null };
+type Seen = Omit<Instance, "why">;
+
+/** Why the run does not serve, by what was seen of its processes; `null`: nothing speaks against it. */
+function judgeProcesses({ record, alive, serverAlive, listening }: Seen): string | null {
+  const { wrapper, server, phase, text, ended } = record;
   if (!alive) {
     const how = ended ?? "it was killed, or crashed";
-    return { ...seen, why: `it does not run: process ${wrapper.pid} is gone (${how})` };
+    return `it does not run: process ${wrapper.pid} is gone (${how})`;
   }
-  const mounts = target !== null && ["serving", "stopping", "unmounting"].includes(phase);
+  if (phase !== "serving") return text;
+  if (!serverAlive) {
+    return `rest-server is gone${server === null ? "" : ` (process ${server.pid})`}`;
+  }
+  return listening?.length === 0 ? "rest-server listens on no socket" : null;
+}
+
+/** Looks at the run of a status file. Ends in time, whatever the disk does. */
+export async function lookAt(record: StatusRecord, edges: StatusEdges): Promise<Instance> {
+  const { wrapper, server, target, phase } = record;
+  const { files } = edges;
+  const alive = await isAlive(wrapper, edges);
+  const serverAlive = server !== null && await isAlive(server, edges);
+  const seen = { record, alive, serverAlive, mount: null, space: null, listening: null };
+  // hidepid= of proc(5): the first process is there for all who may see others.
+  if (!alive && await readTextIfAny("/proc/1/stat", files) === undefined) {
+    const why =
+      `nobody can tell: /proc shows this user no process of others, such as ${wrapper.pid}`;
+    return { ...seen, why };
+  }
+  const mounts = alive && ["serving", "stopping", "unmounting"].includes(phase);
   const [disk, listening] = await Promise.all([
-    mounts ? lookAtDisk(target, wrapper.pid, edges) : { mount: null, space: null, why: null },
-    server !== null && serverAlive ? findListening(server.pid, edges.files) : null,
+    mounts && target !== null
+      ? lookAtDisk(target, wrapper.pid, edges)
+      : { mount: null, space: null, why: null },
+    serverAlive ? findListening(server.pid, files) : null,
   ]);
-  const why = phase !== "serving"
-    ? text
-    : !serverAlive
-    ? `rest-server is gone${server === null ? "" : ` (process ${server.pid})`}`
-    : disk.why ?? (listening?.length === 0 ? "rest-server listens on no socket" : null);
-  return { ...seen, ...disk, listening, why };
+  const all = { ...seen, ...disk, listening };
+  return { ...all, why: judgeProcesses(all) ?? disk.why };
 }

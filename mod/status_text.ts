@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { escape } from "./log_form.ts";
 import { type Instance, isReadOnly, type Space } from "./status_look.ts";
 import type { StatusRecord } from "./status_record.ts";
 
@@ -102,10 +103,6 @@ function historyText({ starts, losses, restarts }: StatusRecord): string {
 const COLOURS = { good: "\x1b[32m", bad: "\x1b[1;31m", dim: "\x1b[2m" };
 type Paint = (colour: keyof typeof COLOURS, text: string) => string;
 
-/** Characters that would break a line or colour a terminal, whatever a file says. */
-// deno-lint-ignore no-control-regex -- they are what is meant
-const CONTROL = /[\x00-\x1f\x7f\x80-\x9f]/g;
-
 function instanceText(instance: Instance, now: Now, paint: Paint): string {
   const { record, alive, space, why } = instance;
   const { target, source, phase, sinceMs, wrapper, failure } = record;
@@ -128,7 +125,7 @@ function instanceText(instance: Instance, now: Now, paint: Paint): string {
   ];
   return rows.flatMap(([name, text]) => {
     if (text === null) return [];
-    const plain = text.replace(CONTROL, "?");
+    const plain = escape(text);
     const shown = name === "status" ? paint(why === null ? "good" : "bad", plain) : plain;
     return [paint("dim", name.padEnd(14)) + shown];
   }).join("\n");
@@ -137,7 +134,7 @@ function instanceText(instance: Instance, now: Now, paint: Paint): string {
 /** What people read: a block for each run. */
 export function statusText({ instances, why }: Status, now: Now, colours: boolean): string {
   const paint: Paint = (colour, text) => colours ? `${COLOURS[colour]}${text}\x1b[0m` : text;
-  if (why !== null) return `${paint("bad", why.replace(CONTROL, "?"))}\n`;
+  if (why !== null) return `${paint("bad", escape(why))}\n`;
   return `${instances.map((instance) => instanceText(instance, now, paint)).join("\n\n")}\n`;
 }
 

@@ -21,6 +21,7 @@ const UNIX = `Num       RefCount Protocol Flags    Type St Inode Path
 `;
 
 const NODES: Readonly<Record<string, Node>> = {
+  "/proc/1/stat": stat(1, 1),
   "/proc/7/stat": stat(7, 70),
   "/proc/8/stat": stat(8, 80),
   "/proc/7/ns/mnt": "mnt:[1]",
@@ -86,6 +87,11 @@ const WHY: [string, Parameters<typeof look>[0], RegExp | null][] = [
   ["no process", { nodes: { "/proc/7/stat": null } }, /process 7 is gone \(it was killed, or/],
   ["another process", { nodes: { "/proc/7/stat": stat(7, 71) } }, /process 7 is gone/],
   ["it ended", { nodes: { "/proc/7/stat": null }, record: { ended: "so" } }, /is gone \(so\)$/],
+  [
+    "no view of any process",
+    { nodes: { "/proc/7/stat": null, "/proc/1/stat": null } },
+    /^nobody can tell: \/proc shows this user no process of others, such as 7$/,
+  ],
   ["a phase", { record: { phase: "waiting", text: "waiting for it" } }, /^waiting for it$/],
   ["no rest-server", { nodes: { "/proc/8/stat": null } }, /^rest-server is gone \(process 8\)$/],
   ["another one", { nodes: { "/proc/8/stat": stat(8, 1) } }, /^rest-server is gone/],
@@ -131,4 +137,10 @@ Deno.test("listenersOf() takes a process's own listening sockets, each address o
   ]);
   assert.deepEqual(listenersOf(links.concat(links), all).length, 3);
   assert.deepEqual(listenersOf([], all), []);
+});
+
+Deno.test("a rest-server that outlives its wrapper is shown with what it listens on", async () => {
+  const seen = await look({ nodes: { "/proc/7/stat": null } });
+  assert.deepEqual([seen.serverAlive, seen.listening], [true, ["127.0.0.1:8000"]]);
+  assert.match(seen.why!, /process 7 is gone/);
 });
