@@ -16,7 +16,7 @@ export interface State {
   readonly sinceMs: number;
   /** One line for people: `waiting for UUID=...: no such disk`. */
   readonly text: string;
-  /** As `MNT_SOURCE` has it; `null` without a mount, as with all that follows of the mount. */
+  /** As `MNT_SOURCE` has it, its secrets hidden; `null` without a mount, as with all that follows of the mount. */
   readonly source: string | null;
   /** Without symlinks. */
   readonly target: string | null;
@@ -83,7 +83,8 @@ export class Progress {
 
   /** Facts without a new phase. */
   note(facts: Partial<State>): void {
-    this.#state = { ...this.#state, ...facts };
+    const source = facts.source ? { source: this.#hide(facts.source) } : {};
+    this.#state = { ...this.#state, ...facts, ...source };
     for (const listener of this.#listeners) listener(this.#state);
   }
 

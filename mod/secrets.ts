@@ -85,7 +85,9 @@ export function findSecrets(values: Iterable<string>): string[] {
 export function hideSecrets(text: string, known: readonly string[] = []): string {
   let shown = text;
   for (const secret of known) shown = shown.replaceAll(secret, MASK);
-  return shown.replace(IN_TEXT, `$1${MASK}`).replace(/[^\s"']+/g, maskUrl);
+  // The way to serving says a line or two: most need none of these expressions compiled.
+  if (shown.includes("=")) shown = shown.replace(IN_TEXT, `$1${MASK}`);
+  return shown.includes("@") ? shown.replace(/[^\s"']+/g, maskUrl) : shown;
 }
 
 /** A value that may be shown alone, such as a source of mount(2), without the secrets in it. */

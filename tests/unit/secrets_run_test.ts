@@ -90,7 +90,7 @@ Deno.test("a secret of the source, of the data or of the options is in no line, 
         const plans: unknown[] = [];
         const progress = new Progress(() => fake.nowMs, all[0]!.shown);
         progress.listen((state) => {
-          states.push(state.text, state.failure);
+          states.push(state.text, state.failure, state.source);
           for (const log of all) log.note(stateFacts(state));
         });
         const kernel = `3,1,1,-;CIFS: bad option "password=${inData}" of ${source}, ${inOptions}\n`;
