@@ -20,7 +20,7 @@ export async function delayRestart(
   run: Run,
   what: "rest-server" | "this run" = "rest-server",
 ): Promise<void> {
-  const { signals, world: { platform, runDirectory, files, log, clock } } = run;
+  const { signals, world: { platform, runDirectory, files, log, clock, progress } } = run;
   const ends = exitCode(served.ending, platform) === EXIT.configuration.gokrazy;
   if (platform !== "gokrazy" || ends || signals.stopping.aborted) return;
   const path = `${runDirectory}/${encodeURIComponent(name).slice(0, 200)}.restarts`;
@@ -28,11 +28,10 @@ export async function delayRestart(
   const count = (Number(await readTextIfAny(path, files)) || 0) + 1;
   await files.writeText(path, String(count)).catch(() => {});
   const delayMs = restartDelayMs(count);
-  log.warn(
-    `${what} lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
-      `waiting ${delayMs / 1000} s before the exit`,
-    { event: "restart-delayed", count, seconds: delayMs / 1000 },
-  );
+  const text = `${what} lived less than ${SHORT_LIFE_MS / 1000} s, ${count} times in a row: ` +
+    `waiting ${delayMs / 1000} s before the exit`;
+  log.warn(text, { event: "restart-delayed", count, seconds: delayMs / 1000 });
+  progress.enter("waiting", text);
   await clock.sleep(delayMs, signals.stopping);
 }
 

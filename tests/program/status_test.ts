@@ -1,61 +1,10 @@
-/** `status`: what it says of each phase, and that it believes no file that it cannot prove. */
+/** `status`: what it says of each phase, and of several runs. */
 import assert from "node:assert/strict";
-import { lockName } from "../../mod/lock.ts";
-import { findRunDirectories } from "../../mod/run_directory.ts";
-import {
-  fakePlace,
-  type Place,
-  QUIET_ARGS,
-  testWithMount,
-  tmpfsOn,
-} from "../support/fake_server.ts";
+import { fakePlace, NAMESPACE, testWithMount, tmpfsOn } from "../support/fake_server.ts";
 import { askReport, askStatus, untilRun } from "../support/status.ts";
+import { about, listeningServer, serveOn, waiting } from "../support/status_runs.ts";
 import { until } from "../support/wait.ts";
-import type { Wrapper, WrapperOptions } from "../support/wrapper.ts";
-
-const LISTENING = new URL("../support/listening_server.ts", import.meta.url).pathname;
-
-/** A rest-server that listens, as the real one does. */
-function listeningServer(place: Place): Promise<string> {
-  const command = `exec "${Deno.execPath()}" run --quiet --allow-all --no-lock "${LISTENING}"`;
-  return place.script("listening", command);
-}
-
-/** Serves a tmpfs in a namespace of its own, on a port. */
-async function serveOn(place: Place): Promise<Wrapper> {
-  const disk = tmpfsOn(place);
-  return place.start({ ...disk, env: { ...disk.env, MNT_SERVER: await listeningServer(place) } });
-}
-
-/** The question for the run of a place. */
-const about = ({ path }: Place, target = `${path}/mnt`) => ({
-  env: { XDG_RUNTIME_DIR: path, MNT_TARGET: target },
-});
-
-/** Where the status file of a place is. */
-async function statusFile({ path }: Place): Promise<string> {
-  const name = (await lockName(`${path}/mnt`)).replace(/lock$/, "status");
-  const directories = await findRunDirectories({ XDG_RUNTIME_DIR: path });
-  const there = directories.map((directory) => `${directory}/${name}`);
-  const found = await until(async () => {
-    const infos = await Promise.all(there.map((file) => Deno.stat(file).catch(() => null)));
-    return there.find((_, i) => infos[i] !== null);
-  }, `one of ${there}`);
-  return found;
-}
-
-/** Waits for a disk, with a blkid that does this. */
-async function waiting(place: Place, ...blkid: string[]): Promise<Partial<WrapperOptions>> {
-  const target = `${place.path}/mnt`;
-  return {
-    args: [...QUIET_ARGS, "--path", `${target}/restic`],
-    env: {
-      MNT_SOURCE: "LABEL=nobody-has-this",
-      MNT_TARGET: target,
-      MNT_BLKID: await place.script("blkid", ...blkid),
-    },
-  };
-}
+import type { Wrapper } from "../support/wrapper.ts";
 
 testWithMount(
   "serving: 0, with the mount, its space, and the socket that is listened on",
@@ -124,94 +73,9 @@ testWithMount("stopping: a rest-server that takes its time", async () => {
   await wrapper.code();
 });
 
-testWithMount("what a killed run left is stale, and the next run tells of it", async () => {
-  await using place = await fakePlace();
-  {
-    await using wrapper = await serveOn(place);
-    await untilRun(about(place), ({ serving }) => serving);
-    wrapper.signal("SIGKILL");
-    await wrapper.code();
-    const run = await untilRun(about(place), ({ running }) => !running);
-    const why = `it does not run: process ${wrapper.pid} is gone (it was killed, or crashed)`;
-    assert.deepEqual([run.serving, run.why, run.phase], [false, why, "serving"]);
-    assert.equal(run.server, null);
-  }
-  await using wrapper = await serveOn(place);
-  const run = await untilRun(about(place), ({ serving }) => serving);
-  assert.equal(run.wrapper.pid, wrapper.pid);
-  assert.equal(run.restarts, 1);
-  assert.match(run.failure!.text, /^the run before, process \d+, ended without a word/);
-});
-
-testWithMount("another process that got the pid is not taken for the run", async () => {
-  await using place = await fakePlace();
-  await using wrapper = await serveOn(place);
-  await untilRun(about(place), ({ serving }) => serving);
-  wrapper.signal("SIGKILL");
-  await wrapper.code();
-  const file = await statusFile(place);
-  const record = JSON.parse(await Deno.readTextFile(file));
-  record.wrapper.pid = record.server.pid = Deno.pid;
-  await Deno.writeTextFile(file, JSON.stringify(record));
-  const [run] = (await askReport(about(place))).instances;
-  assert.deepEqual([run!.running, run!.server], [false, null]);
-  assert.match(run!.why!, new RegExp(`process ${Deno.pid} is gone`));
-});
-
-testWithMount(
-  "a rest-server that is gone while the file names it is not believed either",
-  async () => {
-    await using place = await fakePlace();
-    await using _wrapper = await serveOn(place);
-    await untilRun(about(place), ({ serving }) => serving);
-    const file = await statusFile(place);
-    const record = JSON.parse(await Deno.readTextFile(file));
-    const { pid } = record.server;
-    record.server.startTime = "1";
-    await Deno.writeTextFile(file, JSON.stringify(record));
-    const [run] = (await askReport(about(place))).instances;
-    assert.deepEqual([run!.running, run!.why], [true, `rest-server is gone (process ${pid})`]);
-  },
-);
-
-testWithMount(
-  "an unclean end stays and tells the failure; a clean one leaves nothing",
-  async () => {
-    await using place = await fakePlace();
-    const disk = tmpfsOn(place);
-    const ended = "rest-server ended with exit code 5";
-    for (const restarts of [0, 1]) {
-      await using wrapper = place.start({ ...disk, env: { ...disk.env, FAKE_DO: "exit 5" } });
-      assert.equal(await wrapper.code(), 5);
-      const [run] = (await askReport(about(place))).instances;
-      assert.match(run!.why!, /process \d+ is gone \(rest-server ended with exit code 5\)$/);
-      assert.deepEqual([run!.failure!.text, run!.restarts], [ended, restarts]);
-    }
-    await using wrapper = place.start(disk);
-    const run = await untilRun(about(place), ({ phase }) => phase === "serving");
-    assert.deepEqual([run.failure!.text, run.restarts], [ended, 2]);
-    const file = await statusFile(place);
-    assert.equal((await Deno.stat(file)).mode! & 0o777, 0o644);
-    wrapper.signal("SIGTERM");
-    assert.equal(await wrapper.code(), 0);
-    await assert.rejects(Deno.stat(file), Deno.errors.NotFound);
-  },
-);
-
-Deno.test("a run that was refused, for another one serves, does not touch its status", async () => {
-  await using place = await fakePlace();
-  const options = await waiting(place, "exit 2");
-  await using first = place.start(options);
-  await untilRun(about(place), ({ phase }) => phase === "waiting");
-  await using second = place.start(options);
-  assert.equal(await second.code(), 75);
-  const [run] = (await askReport(about(place))).instances;
-  assert.deepEqual([run!.wrapper.pid, run!.failure], [first.pid, null]);
-});
-
 /** In a namespace where nobody else has a status. */
 const ALONE = [
-  ...tmpfsOn({ path: "" } as Place).prefix,
+  ...NAMESPACE,
   "sh",
   "-c",
   'mount -t tmpfs tmpfs /run && exec "$@"',

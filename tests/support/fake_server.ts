@@ -108,7 +108,8 @@ export function ownLines(wrapper: Wrapper): string[] {
   return wrapper.errLines.filter((line) => line.includes(" restic-rest-server: "));
 }
 
-const NAMESPACE = ["unshare", "-Urm", "--propagation", "private"];
+/** A mount namespace of its own, as root or as any user. */
+export const NAMESPACE = ["unshare", "-Urm", "--propagation", "private"];
 
 /** Some machines forbid a user the namespace, others the mount in it. */
 async function canMount(): Promise<boolean> {

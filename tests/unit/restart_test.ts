@@ -27,12 +27,14 @@ function place(platform: Platform) {
   });
   const end = (ending: Ending, livedMs: number, name = "/mnt") =>
     delayRestart({ ending, livedMs, lost: false }, name, { signals, world } as unknown as Run);
-  return { delays, notes, signals, end };
+  return { delays, notes, signals, end, progress: world.progress };
 }
 
 Deno.test("on gokrazy each short life in a row doubles the delay, up to a minute", async () => {
-  const { delays, end } = place("gokrazy");
+  const { delays, end, progress } = place("gokrazy");
   for (let i = 0; i < 9; i++) await end(FAILED, 9_999);
+  assert.equal(progress.state.phase, "waiting");
+  assert.match(progress.state.text, / 9 times in a row: waiting 60 s before the exit$/);
   assert.deepEqual(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1000));
 });
 
