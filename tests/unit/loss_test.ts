@@ -122,6 +122,23 @@ Deno.test("probe() names why a disk is lost", async () => {
   for (const [name, act, why] of cases) assert.match((await act()).lost ?? "", why, name);
 });
 
+Deno.test("probe() asks a server each time, though the file that it reads may be in the cache", async () => {
+  const files = filesOf(nodes());
+  let asked = 0;
+  const stat = (path: string) => {
+    if (path === TARGET) asked++;
+    return files.stat(path);
+  };
+  const world = worldOf({ files: { ...files, stat } });
+  const rounds = async (mounted: Mounted) => {
+    asked = 0;
+    for (let round = 0; round < 3; round++) await probe(MOUNT, mounted, world);
+    return asked;
+  };
+  assert.equal(await rounds(mountedOf({ majorMinors: [], source: "server:/export" })), 3);
+  assert.equal(await rounds(mountedOf()), 1);
+});
+
 Deno.test("probe() takes no denied or missing file for a lost disk", async () => {
   const denied = new Deno.errors.PermissionDenied("denied");
   assert.equal((await look({ [`${TARGET}/restic/.htpasswd`]: denied })).lost, null);
