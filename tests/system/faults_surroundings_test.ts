@@ -290,7 +290,7 @@ await faultTests([
     [
       "printing a line without end",
       ["head -c 3000000 /dev/zero | tr '\\0' x"],
-      /Cannot parse blkid's line/,
+      /blkid" printed more than 1 MiB/,
     ],
     ["failing", ["echo no memory >&2; exit 4"], /blkid failed with exit 4: no memory/],
     ["finding nothing", ["exit 2"], /no such device; blkid sees no devices at all/],
