@@ -53,6 +53,9 @@ export async function diagnose(
   const asks = isDisk && (errno === ERRNO.EINVAL || errno === ERRNO.ENODEV);
   const ask = () => asks ? askType(found.source).catch(() => undefined) : undefined;
   const about = { names: await kernelNames(found, world), fstype: spec.fstype };
+  const near = kernelMessages(records, { about });
+  // Where nothing is known to be about it, any line that is not about another disk can be the one.
+  const any = { ...about, fstype: "" };
   return explainMount(errno, spec, {
     mounts: await readMounts(world).catch(() => []),
     filesystems: blockFilesystems(await text("/proc/filesystems")),
@@ -62,7 +65,7 @@ export async function diagnose(
     targetExists: await isThere(spec.target),
     root,
     rights: parseRights(await text("/proc/self/status"), await text("/proc/self/uid_map")),
-    kernelLines: kernelMessages(records, { about }),
+    kernelLines: near.length > 0 ? near : kernelMessages(records, { about: any }),
   });
 }
 

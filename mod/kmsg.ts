@@ -50,6 +50,7 @@ export const UNCLEAN = /recovery|replay|properly|e2fsck/;
 export interface Subject {
   /** The kernel's names of the disk, its partition and its other members: `sda`, `sda1`. */
   readonly names: readonly string[];
+  /** "": also what is about no disk at all. */
   readonly fstype: string;
 }
 
@@ -76,7 +77,7 @@ function concerns(message: string, { names, fstype }: Subject): boolean {
  * The messages of raw records, oldest first, each once, at most `limit`; user space's own records and
  * text that is no record are left out.
  *
- * @param about leaves out what is about other disks, and about no disk at all where there is better.
+ * @param about leaves out what is about other disks, and about no disk at all.
  */
 export function kernelMessages(
   records: readonly string[],
@@ -97,9 +98,7 @@ export function kernelMessages(
   levels.delete("");
   let messages = [...levels.keys()];
   if (about !== undefined) {
-    messages = messages.filter((message) => !DUMP.test(message));
-    const near = messages.filter((message) => concerns(message, about));
-    messages = near.length > 0 ? near : messages.filter((message) => !DISK.test(message));
+    messages = messages.filter((message) => !DUMP.test(message) && concerns(message, about));
   }
   // Remarks (6, 7) make room for errors, warnings and notices.
   const serious = messages.filter((message) => levels.get(message)! < 6);

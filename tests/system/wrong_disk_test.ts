@@ -23,10 +23,10 @@ const CASES: Case[] = [
       /EINVAL \(wrong file system: blkid sees ext4\); set MNT_FSTYPE=ext4, .*gave up \(MNT_WAIT\)/,
   },
   {
-    name: "xfs asked for by the disk's path, ext4 there: 32, though blkid was not asked",
+    name: "xfs asked for by the disk's path, ext4 there: 32, and blkid is asked after it",
     options: ({ path }) => ({ source: path, env: { MNT_FSTYPE: "xfs", MNT_WAIT: "0" } }),
     code: 32,
-    says: /as xfs .*EINVAL \(wrong file system type, .*gave up \(MNT_WAIT\)/,
+    says: /as xfs .*EINVAL \(wrong file system: blkid sees ext4\); .*gave up \(MNT_WAIT\)/,
   },
   {
     name: "a file system that the kernel lacks: 78 at once, names those it has",
