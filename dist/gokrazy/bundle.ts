@@ -23,7 +23,7 @@ export function starterText(deno: string, bundle: string): string {
 }
 
 /** The arguments of deno. */
-export function bundleArgs(output: string): string[] {
+export function bundleArgs(output: string, entry: string): string[] {
   return [
     "bundle",
     "--quiet",
@@ -34,7 +34,7 @@ export function bundleArgs(output: string): string[] {
     // 1.4 MB less memory and 3 ms less of the start; a defect's stack still names the functions.
     ...["--minify", "--keep-names"],
     ...["--output", output],
-    "main.ts",
+    entry,
   ];
 }
 
@@ -92,8 +92,8 @@ Remove it, and it is fetched again`);
 }
 
 /** Runs `deno bundle`. @throws {DistError} with deno's own words. */
-async function bundle(output: string): Promise<void> {
-  await runCommand(Deno.execPath(), bundleArgs(output), { cwd: ROOT }).catch((error) => {
+async function bundle(output: string, entry: string): Promise<void> {
+  await runCommand(Deno.execPath(), bundleArgs(output, entry), { cwd: ROOT }).catch((error) => {
     if (!(error instanceof CommandError)) throw error;
     // deno-lint-ignore no-control-regex -- deno colours its output also where no terminal reads it
     const said = error.lines.join("\n").replace(/\x1b\[[0-9;]*m/g, "").replace(
@@ -106,11 +106,11 @@ async function bundle(output: string): Promise<void> {
 }
 
 /** Writes the bundle. @throws {DistError} where it cannot be made, or would start slowly. */
-export async function bundleProgram(output: string): Promise<void> {
+export async function bundleProgram(output: string, entry = "main.ts"): Promise<void> {
   const info = await runCommand(Deno.execPath(), ["info", "--json"], { cwd: ROOT });
   const { denoDir } = JSON.parse(info.join("\n")) as { denoDir: string };
   await checkEsbuild(denoDir);
-  await bundle(output);
+  await bundle(output, entry);
   // It may have been fetched just now.
   await checkEsbuild(denoDir);
   const text = finishBundle(await Deno.readTextFile(output));
@@ -121,10 +121,18 @@ export async function bundleProgram(output: string): Promise<void> {
   await Deno.writeTextFile(output, text);
 }
 
-/** Writes the bundle and its starter beside each other, for this machine; gives the starter's path. */
-export async function runnableBundle(folder: string, deno = DENO_PATH): Promise<string> {
+/**
+ * Writes the bundle and its starter beside each other, for this machine; gives the starter's path.
+ *
+ * @param entry the main module, if it is not main.ts.
+ */
+export async function runnableBundle(
+  folder: string,
+  deno = DENO_PATH,
+  entry?: string,
+): Promise<string> {
   const [starter, bundle] = [`${folder}/restic-rest-server`, `${folder}/restic-rest-server.js`];
-  await bundleProgram(bundle);
+  await bundleProgram(bundle, entry);
   await Deno.writeTextFile(starter, starterText(deno, bundle));
   await Deno.chmod(starter, 0o755);
   return starter;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { runnableBundle } from "../../dist/gokrazy/bundle.ts";
 import { ensurePrograms } from "../../dist/tools/debian.ts";
 import { findTools } from "../../dist/tools/tools.ts";
 import { loopDisk } from "../support/disk.ts";
@@ -60,7 +61,10 @@ async function measure(names: readonly Name[], counts: Counts): Promise<void> {
   const tools = await findTools(say);
   await using directory = await tempDirectory();
   await using disk = await loopDisk({ fstype: "ext4", sizeBytes: 4 * 2 ** 30 });
+  const installed = `${directory.path}/installed`;
+  await Deno.mkdir(installed);
   const setting: Setting = {
+    program: await runnableBundle(installed, Deno.execPath()),
     server: tools["rest-server"],
     restic: tools.restic,
     device: disk.path,

@@ -84,7 +84,7 @@ export async function measureMounts(setting: Setting, rounds: number): Promise<M
   const root = `${setting.directory}/mounts`;
   await Deno.mkdir(root);
   await runTool("mount", "-t", "tmpfs", "-o", "nr_inodes=0", "tmpfs", root);
-  const { script, this: own } = await startCommands(setting);
+  const { script, this: own } = startCommands(setting);
   const all: MountsFigures[] = [];
   let mounts = 0;
   try {

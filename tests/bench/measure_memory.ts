@@ -34,7 +34,7 @@ const IDLE_SECONDS = 20;
 
 /** Memory of each while nobody uses the server, and the wrapper's processor time. */
 export async function measureMemory(setting: Setting): Promise<MemoryFigures> {
-  const commands = await startCommands(setting);
+  const commands = startCommands(setting);
   const alone = (command: Command) =>
     withListening(setting, command, async ({ child }) => {
       await pause(SETTLE_SECONDS, "the start to be over");

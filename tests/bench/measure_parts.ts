@@ -78,7 +78,7 @@ async function ownName(setting: Setting, name: string, program: string): Promise
 export async function measureParts(setting: Setting, rounds: number): Promise<Figures["parts"]> {
   await using trace = await Trace.start(setting.directory);
   const parts: Figures["parts"] = { bare: [], script: [], this: [] };
-  const all = await startCommands(setting);
+  const all = startCommands(setting);
   const commands: [keyof Figures["parts"], Command][] = [];
   for (const name of ["bare", "script", "this"] as const) {
     const program = await ownName(setting, name, all[name].program);

@@ -4,6 +4,8 @@
  * @module
  */
 import { within } from "../support/wait.ts";
+import { runnableBundle } from "../../dist/gokrazy/bundle.ts";
+import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import type { Figures, StartFigures } from "./results.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
@@ -16,9 +18,11 @@ export interface Setting {
   readonly uuid: string;
   readonly directory: string;
   readonly target: string;
+  /** This program as it is installed: bundled to one file. */
+  readonly program: string;
 }
 
-export type Compared = keyof Figures["start"];
+export type Compared = "bare" | "script" | "this";
 
 export interface Command {
   readonly program: string;
@@ -34,15 +38,23 @@ export function serverArgs({ target }: Setting): string[] {
 
 export function ownCommand(setting: Setting, args = serverArgs(setting)): Command {
   return {
-    program: Deno.execPath(),
-    args: ["run", "--allow-all", MAIN, ...args],
+    program: setting.program,
+    args,
     env: {
       MNT_SOURCE: `UUID=${setting.uuid}`,
       MNT_TARGET: setting.target,
       MNT_SERVER: setting.server,
+      // As the units of systemd and the program of gokrazy have it.
+      DENO_V8_FLAGS: V8_FLAGS,
     },
     mounts: "itself",
   };
+}
+
+/** This program from the repository, which nobody has bundled. */
+function commandFromSource(setting: Setting): Command {
+  const { args, ...command } = ownCommand(setting);
+  return { ...command, program: Deno.execPath(), args: ["run", "--allow-all", MAIN, ...args] };
 }
 
 /** How main.ts makes the launcher, and what stands there in a program without one. */
@@ -61,18 +73,18 @@ const NO_LAUNCHER = `launcher: {
 async function commandWithoutLauncher(setting: Setting): Promise<Command> {
   const text = await Deno.readTextFile(MAIN);
   if (!text.includes(LAUNCHER)) throw new Error(`Cannot find the launcher in "${MAIN}"`);
-  const path = `${setting.directory}/without_launcher.ts`;
+  const folder = `${setting.directory}/without-launcher`;
+  await Deno.mkdir(folder);
+  const entry = `${folder}/main.ts`;
   const own = text.replace(LAUNCHER, NO_LAUNCHER)
     .replaceAll('"./', `"${new URL("../../", import.meta.url)}`);
-  await Deno.writeTextFile(path, own);
-  const command = ownCommand(setting);
-  return { ...command, args: command.args.map((arg) => arg === MAIN ? path : arg) };
+  await Deno.writeTextFile(entry, own);
+  const program = await runnableBundle(folder, Deno.execPath(), entry);
+  return ownCommand({ ...setting, program });
 }
 
-/** The three that are compared, and the third without its launcher. */
-export async function startCommands(
-  setting: Setting,
-): Promise<Readonly<Record<Compared, Command>>> {
+/** The three that are compared. */
+export function startCommands(setting: Setting): Readonly<Record<Compared, Command>> {
   const script = `dev=$(blkid -c /dev/null -U "$UUID") && ` +
     `mount -o nosuid,nodev,noexec,relatime "$dev" "$TARGET" && exec "$SERVER" "$@"`;
   const { server, uuid, target } = setting;
@@ -86,7 +98,6 @@ export async function startCommands(
       mounts: "script",
     },
     this: ownCommand(setting),
-    withoutLauncher: await commandWithoutLauncher(setting),
   };
 }
 
@@ -175,13 +186,21 @@ export async function withListening<T>(
 /** Each command once a round, one after the other. The first round warms the caches and does not count. */
 export async function measureRounds(setting: Setting, rounds: number): Promise<Figures["start"]> {
   const times = (): StartFigures => ({ startMs: [], stopMs: [] });
-  const figures = { bare: times(), script: times(), this: times(), withoutLauncher: times() };
-  const commands = Object.entries(await startCommands(setting)) as [Compared, Command][];
+  const commands = {
+    ...startCommands(setting),
+    withoutLauncher: await commandWithoutLauncher(setting),
+    fromSource: commandFromSource(setting),
+  };
+  const names = Object.keys(commands) as (keyof typeof commands)[];
+  const figures = Object.fromEntries(names.map((name) => [name, times()])) as Record<
+    keyof typeof commands,
+    StartFigures
+  >;
   for (let round = 0; round <= rounds; round++) {
-    for (const [name, command] of commands) {
+    for (const name of names) {
       const { startMs, stopMs } = await withListening(
         setting,
-        command,
+        commands[name],
         ({ startMs }) => Promise.resolve({ startMs }),
       );
       if (round === 0) continue;

@@ -59,7 +59,7 @@ export async function measureThroughput(
     restore: newRounds(),
     ownCpuMs: [],
   };
-  const { bare } = await startCommands(setting);
+  const { bare } = startCommands(setting);
   const order: [keyof Rounds, Command][] = [
     ["bare", bare],
     ["own", ownCommand(setting)],

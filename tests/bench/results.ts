@@ -74,7 +74,9 @@ export interface MountsFigures {
 
 /** The parts of the bench, by the names that `deno task bench` takes. */
 export interface Figures {
-  readonly start: Readonly<Record<"bare" | "script" | "this" | "withoutLauncher", StartFigures>>;
+  readonly start: Readonly<
+    Record<"bare" | "script" | "this" | "withoutLauncher" | "fromSource", StartFigures>
+  >;
   /** Milliseconds of each round, by command and part. */
   readonly parts: Readonly<Record<"bare" | "script" | "this", number[][]>>;
   readonly memory: MemoryFigures;

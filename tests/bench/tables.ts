@@ -16,13 +16,16 @@ import {
 /** `what | target | measured`. */
 type Goal = [string, string, string];
 
-function startGoals({ bare, script, this: own, withoutLauncher }: Figures["start"]): Goal[] {
+function startGoals(
+  { bare, script, this: own, withoutLauncher, fromSource }: Figures["start"],
+): Goal[] {
   const above = (a: readonly number[], b: readonly number[]) =>
     `${(median(a) - median(b)).toFixed(1)} ms`;
   return [
     ["start to listening, above the script", "80 ms", above(own.startMs, script.startMs)],
     ["the same without the launcher", "45 ms", above(withoutLauncher.startMs, script.startMs)],
     ["the launcher", "70 ms", above(own.startMs, withoutLauncher.startMs)],
+    ["the same from source, not bundled", "-", above(fromSource.startMs, script.startMs)],
     ["SIGTERM to unmounted, above bare", "100 ms", above(own.stopMs, bare.stopMs)],
   ];
 }
