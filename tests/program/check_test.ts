@@ -274,7 +274,7 @@ for (const noColor of [false, true]) {
         // script(1) gives it a terminal; the command line comes as its arguments.
         prefix: ["sh", "-c", `exec script -qec "$(printf "'%s' " "$@")" /dev/null`, "sh"],
         args: ["check", ...LOCAL],
-        env: { TERM: "xterm", ...noColor ? { NO_COLOR: "1" } : {} },
+        env: { TERM: "xterm", NO_COLOR: noColor ? "1" : "" },
       });
       assert.equal(await wrapper.code(), 0, wrapper.outLines.join("\n"));
       const text = wrapper.outLines.join("\n");
