@@ -164,7 +164,8 @@ async function alignFlags(
 async function awaitServer(spec: MountSpec, world: World): Promise<void> {
   const { target, source } = spec;
   try {
-    await announced(`a look at "${target}"`, world.files.stat(target), world);
+    // stat(2) would be answered from the cache, open(2) asks the server.
+    await announced(`a look at "${target}"`, world.files.list(target), world);
   } catch (error) {
     throw new MountError(spec, ERRNO.ETIMEDOUT, {
       retry: true,

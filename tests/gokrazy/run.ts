@@ -15,12 +15,15 @@ import { type Counts, sumCounts } from "../support/report.ts";
 import { runTests, TEST } from "../support/runner.ts";
 import { tempDirectory } from "../support/temp.ts";
 import { endMachine } from "./support/machine.ts";
+import { endNfsServer, NFS_PROGRAMS } from "./support/nfs_server.ts";
 import { formatRuns, parseResults, type Result, writeSection } from "./support/record.ts";
 import { PROGRAMS } from "./support/session.ts";
 
 const HERE = import.meta.dirname!;
 /** The files of a full run. btrfs needs a kernel of its own, and runs when it is named. */
-const ALL = ["ext4", "rpi", "faults"];
+const ALL = ["ext4", "rpi", "faults", "nfs"];
+/** What a file needs besides; it is ignored without them, and the others are not. */
+const MORE_PROGRAMS: Readonly<Record<string, readonly string[]>> = { nfs: NFS_PROGRAMS };
 /** Runs in a row of `record`. */
 const RECORDED_RUNS = 3;
 const EXIT_USAGE = 64;
@@ -42,23 +45,29 @@ async function runFiles(paths: readonly string[], env: Readonly<Record<string, s
 }
 
 /** Gets programs and tools; what cannot be had is said, and the scenarios are shown as ignored. */
-async function prepare(): Promise<Record<string, string>> {
+async function prepare(files: readonly string[]): Promise<Record<string, string>> {
   const directories: string[] = [];
+  const sayMissing = (error: unknown) =>
+    say(`${error instanceof Error ? error.message : error}; see ignored tests`);
   try {
     await ensurePrograms(PROGRAMS, say);
     const tools = await findTools(say);
     directories.push(...Object.values(tools), await findProgram("go") ?? "");
   } catch (error) {
-    say(`${error instanceof Error ? error.message : error}; see ignored tests`);
+    sayMissing(error);
+  }
+  for (const file of files) {
+    await ensurePrograms(MORE_PROGRAMS[file] ?? [], say).catch(sayMissing);
   }
   const folders = directories.map((path) => path.slice(0, path.lastIndexOf("/")));
   return { PATH: [...new Set(folders), Deno.env.get("PATH") ?? ""].join(":") };
 }
 
-/** Ends the machines of a test that was killed before it could do so. */
+/** Ends the machines, and what served them, of a test that was killed before it could do so. */
 async function endMachines(directory: string): Promise<void> {
   for await (const { name } of Deno.readDir(directory)) {
     if (await endMachine(`${directory}/${name}`)) say("ended a machine that a test had left");
+    if (await endNfsServer(`${directory}/${name}/nfs`)) say("ended an NFS server, too");
   }
 }
 
@@ -82,7 +91,7 @@ async function main(name: string | undefined): Promise<number> {
   }
   await using temporary = await tempDirectory();
   const env = {
-    ...await prepare(),
+    ...await prepare(files),
     NO_COLOR: "1",
     TMPDIR: temporary.path,
     ...(name === "smoke" ? { GOKRAZY_ROUNDS: "1" } : {}),

@@ -29,14 +29,19 @@ export const PROGRAMS = [
   "fsck.exfat",
 ] as const;
 
+export interface SessionOptions extends Pick<BootOptions, "ports" | "args" | "reachesHost"> {
+  /** What its scenarios need besides. */
+  readonly needs?: readonly Need[];
+}
+
 export class Session {
   readonly #spec: ImageSpec;
-  readonly #options: Pick<BootOptions, "ports" | "args">;
+  readonly #options: SessionOptions;
   #temporary: Awaited<ReturnType<typeof tempDirectory>> | undefined;
   #image: Image | undefined;
   #machine: Machine | undefined;
 
-  constructor(spec: ImageSpec, options: Pick<BootOptions, "ports" | "args">) {
+  constructor(spec: ImageSpec, options: SessionOptions) {
     this.#spec = spec;
     this.#options = options;
   }
@@ -75,7 +80,8 @@ export class Session {
 
   /** One named test with a time limit of its own; ignored, with the reason, where a program is missing. */
   async scenario(name: string, limitSeconds: number, fn: () => Promise<void>): Promise<void> {
-    const needs = ["go", ...PROGRAMS].map((program): Need => `program:${program}`);
+    const programs = ["go", ...PROGRAMS].map((program): Need => `program:${program}`);
+    const needs = [...programs, ...this.#options.needs ?? []];
     await testWith(needs, name, async () => {
       const startMs = performance.now();
       await within(fn(), name, limitSeconds * 1000);
@@ -83,10 +89,15 @@ export class Session {
     });
   }
 
-  /** Registers the end: QEMU is gone and the directory removed, however the scenarios went. */
-  close(): void {
+  /**
+   * Registers the end: QEMU is gone and the directory removed, however the scenarios went.
+   *
+   * @param more what has to end before the directory goes.
+   */
+  close(more: () => Promise<void> = async () => {}): void {
     Deno.test.afterAll(async () => {
       await this.#machine?.[Symbol.asyncDispose]();
+      await more();
       await this.#temporary?.[Symbol.asyncDispose]();
     });
   }
