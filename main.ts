@@ -156,17 +156,17 @@ async function runWithStatus(
   const { config, world } = parts;
   const over = new AbortController();
   const running = run(parts).finally(() => over.abort());
-  const keeping = edges.clock.sleep(STATUS_AFTER_MS, over.signal)
-    .then(() => import("./mod/status_file.ts"))
-    .then(({ keepStatus }) =>
-      keepStatus({
-        mounts: config.mount !== null,
-        directory: async () => world.runDirectory || await chooseRunDirectory(environment),
-        ending: running.catch(() => null),
-        now: bootMs,
-        world,
-      })
-    )
+  const ending = running.catch(() => null);
+  const keep = async () => {
+    await edges.clock.sleep(STATUS_AFTER_MS, over.signal);
+    // A short run that went well has nothing to tell.
+    if (over.signal.aborted && (await ending)?.kind === "stopped") return;
+    const { keepStatus } = await import("./mod/status_file.ts");
+    const directory = async () => world.runDirectory || await chooseRunDirectory(environment);
+    const mounts = config.mount !== null;
+    await keepStatus({ mounts, directory, ending, now: bootMs, world });
+  };
+  const keeping = keep()
     .catch((error) => {
       const why = messageOf(error);
       world.log.warn(`Cannot keep a status file: ${why}`, { event: "file-failed", why });

@@ -123,7 +123,8 @@ await faultTests([
     before: async ({ where: { directory } }) =>
       inside(
         ...await coverTmp(directory),
-        "mount -o remount,nr_inodes=1 /tmp || mount -t tmpfs -o nr_inodes=1 tmpfs /tmp",
+        "mount -o remount,nr_inodes=64 /tmp",
+        "i=0; while mkdir /tmp/full$i 2>/dev/null; do i=$((i + 1)); done",
         "mount -t tmpfs -o nr_inodes=1 tmpfs /run",
       ),
     says: /error: Cannot keep lock files: none of .* can be made: No space left on device/,
