@@ -29,6 +29,8 @@ import { chooseRunDirectory } from "./mod/run_directory.ts";
 import { findSecrets } from "./mod/secrets.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
 import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
+// Not later: Deno panics where it compiles a module and no descriptor is left.
+import { keepStatus } from "./mod/status_file.ts";
 import type { World } from "./mod/world.ts";
 
 const log = createLog((bytes) => Deno.stderr.write(bytes), edges.clock, stderrOutlet());
@@ -161,7 +163,6 @@ async function runWithStatus(
     await edges.clock.sleep(STATUS_AFTER_MS, over.signal);
     // A short run that went well has nothing to tell.
     if (over.signal.aborted && (await ending)?.kind === "stopped") return;
-    const { keepStatus } = await import("./mod/status_file.ts");
     const directory = async () => world.runDirectory || await chooseRunDirectory(environment);
     const mounts = config.mount !== null;
     await keepStatus({ mounts, directory, ending, now: bootMs, world });
