@@ -48,6 +48,11 @@ function inMemory(path: string): boolean {
   return /^\/(proc|sys|dev|run\/restic-rest-server)\//.test(path);
 }
 
+/** The programs of the system: where their disk hangs, this program itself cannot go on. */
+function ofSystem(path: string): boolean {
+  return /^\/(user|usr|bin|sbin)\//.test(path);
+}
+
 /**
  * Writes from the start, and only then cuts what was longer: whoever reads after a SIGKILL in between finds
  * the old lines or the new ones, never an empty file.
@@ -69,12 +74,13 @@ export const files: Files = {
     else await Deno.writeTextFile(path, text, { mode: 0o600 });
   },
   async readAt(path, offset, length) {
-    using file = await Deno.open(path);
+    using file = ofSystem(path) ? Deno.openSync(path) : await Deno.open(path);
     if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
     const bytes = new Uint8Array(length);
     let filled = 0;
     while (filled < length) {
-      const read = await file.read(bytes.subarray(filled));
+      const rest = bytes.subarray(filled);
+      const read = ofSystem(path) ? file.readSync(rest) : await file.read(rest);
       if (read === null) break;
       filled += read;
     }
@@ -82,7 +88,7 @@ export const files: Files = {
   },
   async stat(path) {
     try {
-      const info = inMemory(path) ? Deno.statSync(path) : await Deno.stat(path);
+      const info = inMemory(path) || ofSystem(path) ? Deno.statSync(path) : await Deno.stat(path);
       const { uid, gid, mode, rdev, ino: inode } = info;
       const executable = ((mode ?? 0) & 0o111) !== 0;
       const owner = { uid: uid ?? 0, gid: gid ?? 0, mode: mode ?? 0 };

@@ -38,9 +38,9 @@ export async function chooseRunDirectory(
   let passing: unknown;
   for (const path of candidates) {
     try {
-      await Deno.mkdir(path, { recursive: true, mode: MODE });
+      Deno.mkdirSync(path, { recursive: true, mode: MODE });
       // In /tmp somebody else may have made it first, to hold our locks for us.
-      const { uid: owner, mode } = await Deno.lstat(path);
+      const { uid: owner, mode } = Deno.lstatSync(path);
       if (owner !== uid) continue;
       // A umask, or an earlier version of this program, made it narrower.
       if ((mode! & 0o777) !== MODE) await Deno.chmod(path, MODE).catch(() => {});
