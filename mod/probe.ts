@@ -6,7 +6,7 @@
  */
 import type { MountConfig } from "./config.ts";
 import { readMounts } from "./existing.ts";
-import { messageOf } from "./exit.ts";
+import { errnoOf, messageOf } from "./exit.ts";
 import { isGone, readDiskSequence } from "./look.ts";
 import type { Mounted } from "./mount.ts";
 import { splitOptions } from "./mount_options.ts";
@@ -86,8 +86,24 @@ async function countErrors({ info, found }: Mounted, world: World): Promise<stri
     : [];
 }
 
+/** errno of a want of our own, not of the disk. */
+const OURS: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM"];
+
 /** The file of each mount that a probe reads: to look for it each time would keep twenty threads busy. */
 const known = new WeakMap<Mounted, string>();
+
+/**
+ * Whether a byte can be read of what is there: a FIFO would be waited for without end, and a directory or a
+ * symlink to itself is none of the disk's faults.
+ */
+async function isFile(path: string, { files }: World): Promise<boolean> {
+  try {
+    return (await files.stat(path))?.kind === "file";
+  } catch (error) {
+    if (error instanceof Deno.errors.FilesystemLoop) return false;
+    throw error;
+  }
+}
 
 /** A file that a probe may read a byte of: the kernel keeps it in memory, so the disk may sleep on. */
 async function anyFile(
@@ -99,7 +115,7 @@ async function anyFile(
     if (await world.files.stat(directory) === null) continue;
     for (const name of await world.files.list(directory)) {
       const file = `${directory}/${name}`;
-      if ((await world.files.stat(file))?.kind === "file") return file;
+      if (await isFile(file, world)) return file;
     }
   }
   return undefined;
@@ -115,12 +131,16 @@ async function touch(mount: MountConfig, mounted: Mounted, world: World): Promis
     known.delete(mounted);
     // An NFS server can have delegated the file: what is read of it then asks nobody for a long time.
     if (file === undefined || isRemote(mounted)) await world.files.stat(mounted.info.mountPoint);
-    file ??= await anyFile(mount, mounted, world);
+    // Something else can be in its place by now.
+    if (file === undefined || !await isFile(file, world)) {
+      file = await anyFile(mount, mounted, world);
+    }
     if (file === undefined) return null;
     await world.files.readAt(file, 0, 1);
     known.set(mounted, file);
     return null;
   } catch (error) {
+    if (OURS.includes(errnoOf(error))) throw error;
     const harmless = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.PermissionDenied;
     return harmless ? null : `it cannot be read: ${messageOf(error)}`;

@@ -145,6 +145,44 @@ Deno.test("probe() takes no denied or missing file for a lost disk", async () =>
   assert.equal((await look({ [`${TARGET}/restic`]: "", [TARGET]: "" })).lost, null);
 });
 
+Deno.test("probe() takes nothing that stands in the place of a file for a lost disk", async () => {
+  const file = `${TARGET}/restic/.htpasswd`;
+  const cases: [string, Node, RegExp | null][] = [
+    ["a FIFO, which nobody may ever write to", facts("other"), null],
+    ["a directory", facts("directory"), null],
+    ["a symlink to itself", new Deno.errors.FilesystemLoop("Too many levels"), null],
+    ["a disk that cannot be read", new Error("Input/output error (os error 5)"), /^it cannot be/],
+  ];
+  for (const [what, node, lost] of cases) {
+    // From the first look on, and where the looks before it read a file there.
+    for (const known of [false, true]) {
+      const mounted = mountedOf();
+      const opened: string[] = [];
+      const at = (change: Record<string, Node>) => {
+        const files = filesOf(nodes(change));
+        const readAt: Files["readAt"] = (path, ...rest) => {
+          opened.push(path);
+          return files.readAt(path, ...rest);
+        };
+        return probe(MOUNT, mounted, worldOf({ files: { ...files, readAt } }));
+      };
+      if (known) assert.equal((await at({})).lost, null);
+      opened.length = 0;
+      const findings = await at({ [file]: node });
+      if (lost === null) assert.equal(findings.lost, null, what);
+      else assert.match(findings.lost!, lost, what);
+      assert.deepEqual(opened, [], what);
+    }
+  }
+});
+
+Deno.test("probe() takes no want of descriptors or memory of our own for a lost disk", async () => {
+  for (const code of ["EMFILE", "ENFILE", "ENOMEM"]) {
+    const error = Object.assign(new Error(code), { code });
+    await assert.rejects(look({ [`${TARGET}/restic/.htpasswd`]: error }), error);
+  }
+});
+
 Deno.test("probe() goes on with a degraded btrfs that was asked for", async () => {
   const mount = { ...MOUNT, data: "degraded" };
   const { lost, troubles } = await look({}, mountedOf({ majorMinors: ["8:1", "8:17"] }), mount);
