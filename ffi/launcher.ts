@@ -4,7 +4,7 @@
  * @module
  */
 import { LAUNCH_VARIABLE, type Launcher, type LaunchReport, parseReport } from "../mod/launch.ts";
-import { AF_UNIX, errnoName, F_SETFD, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../mod/linux.ts";
+import { AF_UNIX, ERRNO, errnoName, F_SETFD, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../mod/linux.ts";
 import type { Programs, ServerProcess } from "../mod/world.ts";
 import { type Libc, readErrno } from "./libc.ts";
 import { sendMessage } from "./messages.ts";
@@ -57,11 +57,19 @@ export function libcLauncher(
       }
       return {
         launch(plan, rootFd) {
-          // One that is gone by now gets no plan: its status says how it ended.
-          sendMessage(libc, own, JSON.stringify(plan), rootFd);
+          const errno = sendMessage(libc, own, JSON.stringify(plan), rootFd);
+          // One that is gone by now (EPIPE) gets no plan: its status says how it ended.
+          const unsent = errno !== 0 && errno !== ERRNO.EPIPE;
+          if (unsent) server.kill("SIGKILL");
           const launched: Promise<LaunchReport> = readAll(libc, own)
             .finally(() => libc.close(own)).then(parseReport);
-          return { ...server, launched };
+          const message = `Cannot hand the launcher of rest-server its plan: ${errnoName(errno)} ` +
+            "(sendmsg(2)); see the limits on descriptors and memory, and the length of paths";
+          const failure = { kind: "busy", message } as const;
+          return {
+            ...server,
+            launched: unsent ? launched.then((report) => ({ ...report, failure })) : launched,
+          };
         },
         async dismiss() {
           libc.close(own);

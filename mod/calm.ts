@@ -5,7 +5,8 @@
  * Each wait says what it waits for at once, and again after growing pauses (see announce.ts). This is for
  * what no single wait can know: a flapping disk, two failures in turn. Lines are free until
  * {@linkcode FREE_LINES} were said; from then on they come further and further apart, up to an hour, each
- * the newest of those that were held back. A line is forgotten after an hour.
+ * the newest of those that were held back. A line is forgotten after an hour. A warning or an error that
+ * was never said before is not held back: it is no part of what comes again and again.
  *
  * @module
  */
@@ -20,6 +21,8 @@ const AT_ONCE: readonly EventName[] = [
 ];
 
 export const FREE_LINES = 12;
+/** So many different warnings and errors are news; beyond that they only differ in their words. */
+const NEWS_MAX = 12;
 const HOUR_MS = 3_600_000;
 /** The pause before the first line that is not free; each one after it is longer by a factor. */
 const FIRST_PAUSE_MS = 60_000;
@@ -52,6 +55,8 @@ export function calm(log: Log, clock: Clock): CalmLog {
   let held: HeldLine | undefined;
   let leftOut = 0;
   let waking: AbortController | undefined;
+  /** Warnings and errors that were said, whatever numbers stood in them. */
+  const said = new Set<string>();
 
   /** Forgets, as of now. */
   function remembered(): number {
@@ -84,7 +89,18 @@ export function calm(log: Log, clock: Clock): CalmLog {
     if (held !== undefined) say(held, 1);
   }
 
+  function isNews({ level, message }: HeldLine): boolean {
+    const words = message.replaceAll(/\d+/g, "");
+    if (level === "info" || said.has(words) || said.size === NEWS_MAX) return false;
+    said.add(words);
+    return true;
+  }
+
   function put(line: HeldLine): void {
+    if (isNews(line)) {
+      release();
+      return say(line, 1);
+    }
     if (AT_ONCE.includes(line.facts.event)) {
       release();
       return say(line, 0);

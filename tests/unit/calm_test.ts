@@ -30,7 +30,7 @@ function calmLog() {
     said.push([fake.nowMs / 1000, message, facts]);
   };
   const log = calm({ info: keep, warn: keep, error: keep }, fake.world("host").clock);
-  const say = (message: string) => log.warn(message, { event: "waiting" });
+  const say = (message: string) => log.info(message, { event: "waiting" });
   return { fake, log, said, say };
 }
 
@@ -76,6 +76,29 @@ Deno.test("calm() forgets a line in an hour", async () => {
   await fake.advance(3 * HOUR_MS);
   for (const message of ["a", "b", "c", "d"]) say(message);
   assert.deepEqual(said.slice(FREE_LINES).map(([, message]) => message), ["a", "b", "c"]);
+});
+
+Deno.test("P9: calm() never holds back a trouble that is new, and says it once", async () => {
+  const { fake, log, said, say } = calmLog();
+  for (let i = 0; i < FREE_LINES + 3; i++) say(`line ${i}`);
+  const trouble = (count: number) =>
+    log.error(`ext4 has counted ${count} errors`, { event: "disk-trouble", why: "" });
+  trouble(1);
+  assert.equal(said.at(-1)![1], "ext4 has counted 1 errors");
+  assert.match(said.at(-2)![1], /^line \d+ \(2 lines left out\)$/);
+  trouble(2);
+  assert.equal(said.at(-1)![1], "ext4 has counted 1 errors");
+  await fake.advance(2 * HOUR_MS);
+  assert.equal(said.at(-1)![1], "ext4 has counted 2 errors");
+});
+
+Deno.test("P7: troubles in words that are new each time leave room, too", async () => {
+  const { fake, log, said } = calmLog();
+  for (let minute = 0; minute < 24 * 60; minute++) {
+    log.error(`trouble ${"x".repeat(minute)}`, { event: "disk-trouble", why: "" });
+    await fake.advance(60_000);
+  }
+  assert.ok(said.length <= DAY_MAX_LINES, `${said.length} lines`);
 });
 
 Deno.test("P7: whatever is said in a day, it leaves room, and an hour later the newest line is the last one", async () => {
