@@ -55,7 +55,12 @@ export function libcLauncher(
       } finally {
         libc.close(inherited);
       }
+      let ended = false;
+      void server.status.then(() => ended = true);
       return {
+        get ended() {
+          return ended;
+        },
         launch(plan, rootFd) {
           const errno = sendMessage(libc, own, JSON.stringify(plan), rootFd);
           // One that is gone by now (EPIPE) gets no plan: its status says how it ended.

@@ -35,6 +35,8 @@ export class Ahead implements AsyncDisposable {
    */
   take(): WaitingLauncher {
     try {
+      // A signal for the whole group, as SIGHUP, that does not stop this program ends one that waits.
+      if (this.#waiting?.ended) void this.dismiss();
       const waiting = this.#waiting ?? this.#start();
       this.#waiting = undefined;
       return waiting;

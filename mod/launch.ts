@@ -120,6 +120,8 @@ export interface WaitingLauncher {
    * @param rootFd a descriptor on the mounted directory, for the sandbox.
    */
   launch(plan: LaunchPlan, rootFd: number | null): LaunchedServer;
+  /** Whether it has ended by itself: somebody's signal, or no memory. */
+  readonly ended: boolean;
   /** Ends it: nothing is to be launched. */
   dismiss(): Promise<void>;
 }

@@ -374,6 +374,7 @@ export class FakeWorld {
               launched: Promise.resolve({ warnings: [], failure: null, executed: true }),
             };
           },
+          ended: false,
           dismiss: () => Promise.resolve(),
         }),
       },
