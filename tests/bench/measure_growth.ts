@@ -5,8 +5,8 @@
  */
 import { findProgram } from "../../dist/tools/command.ts";
 import { libcMounter } from "../../ffi/mount.ts";
-import { openLibc } from "../../ffi/libc.ts";
-import { MS_BIND } from "../../mod/linux.ts";
+import { cString, openLibc } from "../../ffi/libc.ts";
+import { MS_BIND, O_CLOEXEC, O_RDWR } from "../../mod/linux.ts";
 import {
   type Command,
   ownCommand,
@@ -47,9 +47,28 @@ async function attach(from: number, to: number, directory: string): Promise<void
   await runTool("/bin/sh", "-c", script, "attach", ...names);
 }
 
-async function detachAll(directory: string): Promise<void> {
+/** From `include/uapi/linux/loop.h`. */
+const LOOP_CTL_REMOVE = 0x4c81n;
+
+/** The kernel keeps a node of each loop device that there ever was, and blkid would look at them for ever. */
+function removeNodes(paths: readonly string[]): void {
+  using library = Deno.dlopen("libc.so.6", {
+    // int ioctl(int fd, unsigned long op, ...);
+    ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
+  });
+  const libc = openLibc();
+  const control = libc.open(cString("/dev/loop-control"), O_RDWR | O_CLOEXEC, 0);
+  for (const path of paths) {
+    library.symbols.ioctl(control, LOOP_CTL_REMOVE, BigInt(path.replace("/dev/loop", "")));
+  }
+  libc.close(control);
+}
+
+async function detachAll(directory: string, before: ReadonlySet<string>): Promise<void> {
   const devices = [...await loopDevices()].filter(([, file]) => file.startsWith(images(directory)));
-  if (devices.length > 0) await runTool("losetup", "--detach", ...devices.map(([path]) => path));
+  const paths = devices.map(([path]) => path);
+  if (paths.length > 0) await runTool("losetup", "--detach", ...paths);
+  removeNodes(paths.filter((path) => !before.has(path)));
 }
 
 /** With 1 to 256 loop devices, each with an ext4, beside the disks of the machine. */
@@ -58,6 +77,7 @@ export async function measureDevices(setting: Setting, rounds: number): Promise<
   const command = ownCommand(setting);
   const late = await lateDisk(setting);
   const all: DevicesFigures[] = [];
+  const before = new Set([...Deno.readDirSync("/sys/block")].map(({ name }) => `/dev/${name}`));
   try {
     // The disk of the setting is the first.
     let there = 1;
@@ -73,7 +93,7 @@ export async function measureDevices(setting: Setting, rounds: number): Promise<
       all.push({ count, ...figures });
     }
   } finally {
-    await detachAll(setting.directory);
+    await detachAll(setting.directory, before);
   }
   return all;
 }
