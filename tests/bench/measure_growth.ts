@@ -52,7 +52,7 @@ const LOOP_CTL_REMOVE = 0x4c81n;
 
 /** The kernel keeps a node of each loop device that there ever was, and blkid would look at them for ever. */
 function removeNodes(paths: readonly string[]): void {
-  using library = Deno.dlopen("libc.so.6", {
+  const library = Deno.dlopen("libc.so.6", {
     // int ioctl(int fd, unsigned long op, ...);
     ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
   });
@@ -62,6 +62,7 @@ function removeNodes(paths: readonly string[]): void {
     library.symbols.ioctl(control, LOOP_CTL_REMOVE, BigInt(path.replace("/dev/loop", "")));
   }
   libc.close(control);
+  library.close();
 }
 
 async function detachAll(directory: string, before: ReadonlySet<string>): Promise<void> {
