@@ -8,7 +8,14 @@ import type { Platform } from "./exit.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { MS_RDONLY } from "./linux.ts";
 import { splitOptions } from "./mount_options.ts";
-import { flagValues, isOn, type Listen, parseServerArgs, SERVER_FLAGS } from "./server_args.ts";
+import {
+  flagValues,
+  isOn,
+  type Listen,
+  parseServerArgs,
+  SERVER_FLAGS,
+  strayWords,
+} from "./server_args.ts";
 
 /** Whether only programs of this machine can reach an address. */
 function isLocal(listen: Listen): boolean {
@@ -33,9 +40,14 @@ export function adviseServer(args: readonly string[], around: Surroundings): Fin
   const warn = (name: string, text: string, cure: string) =>
     findings.push(warning(name, text, cure));
 
-  for (const name of values.keys()) {
-    if (Object.hasOwn(SERVER_FLAGS, name)) continue;
+  const unknown = [...values.keys()].filter((name) => !Object.hasOwn(SERVER_FLAGS, name));
+  for (const name of unknown) {
     warn("flags", `rest-server 0.14 knows no flag --${name}`, "see rest-server --help");
+  }
+  // Beside an unknown flag a word is most likely its value.
+  for (const word of unknown.length > 0 ? [] : strayWords(args)) {
+    const text = `rest-server takes no words, and would end at ${JSON.stringify(word)}`;
+    warn("words", text, "leave it out; check, status, help and version are the first word or none");
   }
   if (!around.mounted && path === undefined) {
     const where = around.platform === "gokrazy"

@@ -268,6 +268,9 @@ export function nearestVariable(name: string): VariableName {
 }
 
 /** A value as an error shows it. Its secrets go first: of one that is cut in two nobody could tell any more. */
+/** A UUID of a file system as blkid prints it, of vfat and exfat, too. */
+const LIKE_UUID = /^([\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}|[\da-f]{4}-[\da-f]{4})$/i;
+
 function quote(text: string): string {
   const shown = hideOwnSecrets(text);
   return JSON.stringify(shown.length > 200 ? `${shown.slice(0, 200)}...` : shown);
@@ -364,7 +367,9 @@ export function readConfig(
     if (source?.kind === "other" && !known) {
       problems.push(
         `Cannot mount ${quote(source.text)}: it is no device, so MNT_FSTYPE must say what it is; ` +
-          `takes ${CONFIG.MNT_FSTYPE.takes}`,
+          (LIKE_UUID.test(source.text)
+            ? `a disk is named with its tag: MNT_SOURCE=UUID=${source.text}`
+            : `takes ${CONFIG.MNT_FSTYPE.takes}; a disk is /dev/NAME or a tag such as UUID=...`),
       );
     }
   } else {

@@ -354,7 +354,7 @@ export const HINTS: readonly Hint[] = [
     // EFSCORRUPTED and EFSBADCRC of ext4 and xfs.
     when: { errno: ["EUCLEAN", "EBADMSG"] },
     because: "the file system is damaged",
-    hint: 'unplug nothing, run fsck on "{source}"',
+    hint: 'copy the disk if it holds the only backups, then run fsck on "{source}"',
     readme: "Copy the disk if it holds the only backups, then fsck.",
   },
   {

@@ -16,6 +16,7 @@ import {
   type Match,
   matchTag,
   type SourceSpec,
+  type Tag,
 } from "./source.ts";
 import type { FileFacts, World } from "./world.ts";
 
@@ -254,7 +255,8 @@ async function describeUntyped(device: BlockDevice): Promise<string> {
   const { unmountable } = await import("./hints.ts");
   const known = unmountable(contentOf(device), device.path);
   return known === undefined
-    ? `blkid knows no file system on "${device.path}"; make one with mkfs, or set MNT_FSTYPE`
+    ? `blkid knows no file system on "${device.path}"; ` +
+      "make one with mkfs where it is the right disk and may be erased, or set MNT_FSTYPE"
     : `nothing can be mounted from "${device.path}": ${known.because}; ${known.hint}`;
 }
 
@@ -299,6 +301,18 @@ async function lookAtMatch(match: Match, mount: MountConfig, world: World): Prom
   }
 }
 
+/** Of more devices than this the names alone are said: it is one line of the log. */
+const MAX_VALUES = 8;
+
+/** What blkid sees, each device with its value of the tag: what a wrong one is compared with. */
+function describeSeen(devices: readonly BlockDevice[], tag: Tag): string {
+  if (devices.length === 0) return "blkid sees no devices at all";
+  const names = devices.map(({ path, tags }) =>
+    tags[tag] === undefined || devices.length > MAX_VALUES ? path : `${path} (${tag}=${tags[tag]})`
+  );
+  return `blkid sees ${names.join(", ")}`;
+}
+
 async function lookByTag(
   spec: SourceSpec & { kind: "tag" },
   mount: MountConfig,
@@ -310,9 +324,7 @@ async function lookByTag(
   const match = matchTag(spec.tag, spec.value, devices);
   const look = await lookAtMatch(match, mount, world);
   if (match.kind !== "none" || look.kind === "found") return look;
-  const seen = devices.length === 0
-    ? "blkid sees no devices at all"
-    : `blkid sees ${devices.map((device) => device.path).join(", ")}`;
+  const seen = describeSeen(devices, spec.tag);
   const near = findNearMisses(spec.tag, spec.value, devices).map(({ why }) => why);
   const rights = world.root ? [] : ["only root can read disks"];
   return { kind: "waiting", why: ["no such device", seen, ...near, ...rights].join("; ") };

@@ -45,7 +45,9 @@ export async function findProgram(
   world: World,
 ): Promise<string> {
   const wanted = given ?? name;
-  const inPath = world.path.split(":").filter((directory) => directory.startsWith("/"))
+  const inPath = [...new Set(world.path.split(":"))].filter((directory) =>
+    directory.startsWith("/")
+  )
     .map((directory) => `${directory}/${wanted}`);
   const candidates = wanted.includes("/")
     ? [wanted]

@@ -58,12 +58,14 @@ export function isOn(values: ReadonlyMap<string, string>, name: string): boolean
   return TRUE.test(values.get(name) ?? "");
 }
 
-/** Flag values as pflag reads them: `--name value`, `--name=value`, the last wins, `--` ends them. */
-export function flagValues(args: readonly string[]): Map<string, string> {
+/** Arguments as pflag reads them: `--name value`, `--name=value`, the last wins, `--` ends them; the rest is words. */
+function readFlags(args: readonly string[]): { values: Map<string, string>; words: string[] } {
   const values = new Map<string, string>();
+  const words: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === "--") break;
+    if (arg === "--") return { values, words: [...words, ...args.slice(i + 1)] };
+    if (!arg.startsWith("-") || arg === "-") words.push(arg);
     if (!arg.startsWith("--")) continue;
     const equals = arg.indexOf("=");
     const name = equals < 0 ? arg.slice(2) : arg.slice(2, equals);
@@ -71,7 +73,17 @@ export function flagValues(args: readonly string[]): Map<string, string> {
     else if (SERVER_FLAGS[name]?.value) values.set(name, args[++i] ?? "");
     else values.set(name, "true");
   }
-  return values;
+  return { values, words };
+}
+
+/** The values of the flags, see {@linkcode readFlags}. */
+export function flagValues(args: readonly string[]): Map<string, string> {
+  return readFlags(args).values;
+}
+
+/** Words that are no flag and no value of one: rest-server refuses them all. */
+export function strayWords(args: readonly string[]): string[] {
+  return readFlags(args).words;
 }
 
 /** Parses an address of `--listen`: `unix:PATH`, `:8000`, `127.0.0.1:8000`, `[::1]:8000`. */
@@ -148,8 +160,10 @@ export function serverFiles(args: ServerArgs, path: string, directory: string): 
       ? [{
         path: htpasswd,
         what: "the password file",
+        // Where it is missed, the disk is unmounted again at once: made then, it would lie beside it.
         cure:
-          `make it with: htpasswd -B -c "${htpasswd}" USER, or give --no-auth to serve everybody`,
+          `make it with: htpasswd -B -c "${htpasswd}" USER (on the mounted disk, if it lies there), ` +
+          "or give --no-auth to serve everybody",
       }]
       : [],
     ...args.tls

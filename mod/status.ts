@@ -11,8 +11,8 @@ import { chooseOutlet } from "./log_form.ts";
 import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
-import { limited, lookAt, type Space, type StatusEdges } from "./status_look.ts";
-import { parseStatusRecord, type StatusRecord } from "./status_record.ts";
+import { type Instance, limited, lookAt, type Space, type StatusEdges } from "./status_look.ts";
+import { parseStatusRecord } from "./status_record.ts";
 import { allServe, type Status, statusReport, statusText } from "./status_text.ts";
 import type { Files, World } from "./world.ts";
 
@@ -51,13 +51,16 @@ async function askedTarget(
   return resolvePath(value, "/");
 }
 
+type StatusOfFile = Pick<Instance, "record" | "path">;
+
 /** The whole records in a directory; a file that is none of this version's is as good as missing. */
-async function readRecords(directory: string, files: Files): Promise<StatusRecord[]> {
+async function readRecords(directory: string, files: Files): Promise<StatusOfFile[]> {
   const names = (await files.list(directory)).filter((name) => name.endsWith(".status"));
   const records = await Promise.all(
     names.toSorted().map(async (name) => {
       try {
-        return [parseStatusRecord(await files.readText(`${directory}/${name}`))];
+        const path = `${directory}/${name}`;
+        return [{ path, record: parseStatusRecord(await files.readText(path)) }];
       } catch {
         return [];
       }
@@ -68,12 +71,12 @@ async function readRecords(directory: string, files: Files): Promise<StatusRecor
 
 /** The runs of a target. Its symlinks are resolved only where need be: the way can lead over a dead disk. */
 async function selectRecords(
-  records: readonly StatusRecord[],
+  records: readonly StatusOfFile[],
   target: string | undefined,
   { files, clock }: StatusEdges,
-): Promise<readonly StatusRecord[]> {
+): Promise<readonly StatusOfFile[]> {
   if (target === undefined) return records;
-  const named = (name: string) => records.filter((record) => record.target === name);
+  const named = (name: string) => records.filter(({ record }) => record.target === name);
   const found = named(target);
   if (found.length > 0) return found;
   const { real } = await limited(resolveNearest(target, files), clock);

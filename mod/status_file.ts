@@ -42,7 +42,8 @@ export function uncleanEnd(ending: Ending | null): string | null {
     case "killed":
       return `rest-server was ended by ${ending.signal}`;
     case "failed":
-      return EXIT[ending.failure].when;
+      // The table is written for the README, too, where names are code.
+      return EXIT[ending.failure].when.replaceAll("`", "");
   }
 }
 

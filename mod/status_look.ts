@@ -34,6 +34,8 @@ export interface StatusEdges {
 /** A run, as far as it can be seen. */
 export interface Instance {
   readonly record: StatusRecord;
+  /** The status file that tells of it. */
+  readonly path: string;
   /** Whether the wrapper that the file names lives, by its pid and its start time. */
   readonly alive: boolean;
   /** The same of rest-server. */
@@ -155,12 +157,15 @@ function judgeProcesses({ record, alive, serverAlive, listening }: Seen): string
 }
 
 /** Looks at the run of a status file. Ends in time, whatever the disk does. */
-export async function lookAt(record: StatusRecord, edges: StatusEdges): Promise<Instance> {
+export async function lookAt(
+  { record, path }: Pick<Instance, "record" | "path">,
+  edges: StatusEdges,
+): Promise<Instance> {
   const { wrapper, server, target, phase } = record;
   const { files } = edges;
   const alive = await isAlive(wrapper, edges);
   const serverAlive = server !== null && await isAlive(server, edges);
-  const seen = { record, alive, serverAlive, mount: null, space: null, listening: null };
+  const seen = { record, path, alive, serverAlive, mount: null, space: null, listening: null };
   // hidepid= of proc(5): the first process is there for all who may see others.
   if (!alive && await readTextIfAny("/proc/1/stat", files) === undefined) {
     const why =

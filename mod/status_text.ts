@@ -104,7 +104,7 @@ const COLOURS = { good: "\x1b[32m", bad: "\x1b[1;31m", dim: "\x1b[2m" };
 type Paint = (colour: keyof typeof COLOURS, text: string) => string;
 
 function instanceText(instance: Instance, now: Now, paint: Paint): string {
-  const { record, alive, space, why } = instance;
+  const { record, path, alive, space, why } = instance;
   const { target, source, phase, sinceMs, wrapper, failure } = record;
   const since = timeOf(sinceMs, now);
   const span = since === null ? "" : ` since ${since} (${formatSpan(secondsSince(sinceMs, now))})`;
@@ -115,13 +115,14 @@ function instanceText(instance: Instance, now: Now, paint: Paint): string {
     ["phase", `${alive ? "" : "was "}${phase}${span}`],
     ["target", target ?? "none: rest-server runs without a mount"],
     ["source", source],
-    ["disk", target === null ? null : diskText(instance)],
+    ["disk", target === null ? null : diskText(instance) || "none yet"],
     ["space", space && spaceText(space)],
     ["inodes", space && inodesText(space)],
     ["rest-server", serverText(instance)],
     ["wrapper", `process ${wrapper.pid}${alive ? "" : ", gone"}`],
     ["history", historyText(record)],
     ["last failure", failed],
+    ["forget it", alive ? null : `rm "${path}", where it is not to be started there again`],
   ];
   return rows.flatMap(([name, text]) => {
     if (text === null) return [];

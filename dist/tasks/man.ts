@@ -25,7 +25,9 @@ function bold(text: string): string {
   return `\\fB${escaped(text)}\\fR`;
 }
 
+/** A sentence's first letter; the names of programs and file systems stay as they are written. */
 function capital(text: string): string {
+  if (/^(rest-server|exfat)\b/.test(text)) return text;
   return text[0]!.toUpperCase() + text.slice(1);
 }
 
@@ -78,7 +80,8 @@ function signals(): string {
 const FILES: Readonly<Record<string, string>> = {
   "/etc/default/restic-rest-server":
     "The settings of the two units, and `ARGS`, rest-server's arguments.",
-  "/run/restic-rest-server": "Lock files; `XDG_RUNTIME_DIR` or `/tmp` where it is not run by root.",
+  "/run/restic-rest-server":
+    "Lock and status files; `XDG_RUNTIME_DIR` or `/tmp` where it is not run by root.",
 };
 
 /** The page. */

@@ -29,7 +29,7 @@ const SAYS: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     "sees other disks",
     [`echo '/dev/sdx1: LABEL="other" TYPE="ext4"'`, `echo '/dev/sdy: UUID="1"'`],
-    /no such device; blkid sees \/dev\/sdx1, \/dev\/sdy(;|$)/,
+    /no such device; blkid sees \/dev\/sdx1 \(LABEL=other\), \/dev\/sdy(;|$)/,
   ],
   [
     "has the value under another tag",

@@ -140,8 +140,8 @@ testWithMount("blkid is asked again for a disk that is written to, such as by mk
   const machine = await ownMachine(place);
   await machine.show(["sda"]);
   await using wrapper = place.start({ ...machine, ...await waiting(place) });
-  await wrapper.errLine(/blkid sees \/dev\/sda(;|$)/);
+  await wrapper.errLine(/blkid sees \/dev\/sda \(LABEL=sda\)(;|$)/);
   await place.script("blkid", ...BLKID, `echo '/dev/sdmade: LABEL="made"'`);
   await machine.node("sda");
-  await wrapper.errLine(/blkid sees \/dev\/sda, \/dev\/sdmade(;|$)/);
+  await wrapper.errLine(/blkid sees \/dev\/sda \(LABEL=sda\), \/dev\/sdmade \(LABEL=made\)(;|$)/);
 });

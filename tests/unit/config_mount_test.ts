@@ -114,6 +114,14 @@ Deno.test("a source that is no device needs MNT_FSTYPE", () => {
   assert.deepEqual(more, []);
 });
 
+Deno.test("a UUID without its tag is told what is missing", () => {
+  for (const uuid of ["5e1c0000-1111-2222-3333-444455556666", "1A2B-3C4D"]) {
+    const { problems } = outcome({ ...MOUNT, MNT_SOURCE: uuid }, ["--path", "/perm/backup/x"]);
+    assert.equal(problems.length, 1);
+    assert.ok(problems[0]!.endsWith(`: MNT_SOURCE=UUID=${uuid}`), problems[0]);
+  }
+});
+
 // "auto" is "what blkid says", and there is nothing that blkid could be asked of.
 Deno.test("a source that is no device cannot have MNT_FSTYPE=auto", () => {
   const environment = { ...MOUNT, MNT_SOURCE: "tmpfs", MNT_FSTYPE: "auto" };

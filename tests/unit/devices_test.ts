@@ -146,11 +146,18 @@ Deno.test("waitForSource() finds one device by tag, by path, and a source that i
 
 Deno.test("waitForSource() says at the deadline what it saw", async () => {
   const text = '/dev/sda1: UUID="u" PARTUUID="p"\n';
+  const many = Array.from({ length: 9 }, (_, i) => `/dev/sd${i}: PARTLABEL="p"\n`).join("");
   const both = '/dev/sda1: LABEL="a" TYPE="ext4"\n/dev/sdb1: LABEL="a" TYPE="ext4"\n';
   const nodes = { "/dev/sda1": DISK, "/dev/sdb1": OTHER, "/dev/tty": facts("other"), "/d": "" };
   const cases: [source: string, stdout: string, expected: RegExp][] = [
-    ["UUID=p", text, /^no device: .*blkid sees \/dev\/sda1; it is the PARTUUID of "\/dev\/sda1"/],
+    [
+      "UUID=p",
+      text,
+      /^no device: .*blkid sees \/dev\/sda1 \(UUID=u\); it is the PARTUUID of "\/dev\/sda1"/,
+    ],
     ["UUID=x", "", /^no device: .*blkid sees no devices at all; gave up after 0 s \(MNT_WAIT\)$/],
+    ["UUID=x", text, /; blkid sees \/dev\/sda1 \(UUID=u\); gave up/],
+    ["PARTLABEL=x", many, /; blkid sees \/dev\/sd0, .*, \/dev\/sd8; gave up/],
     ["UUID=u", text, /^no device: .*blkid knows no file system on "\/dev\/sda1"/],
     [
       "LABEL=a",

@@ -61,7 +61,7 @@ async function failure(promise: Promise<unknown>): Promise<[string, string]> {
 Deno.test("findProgram() says every place that was tried", async () => {
   const find = (given: string | null, path: string, nodes: Record<string, Node> = {}) =>
     failure(findProgram("x", given, "/usual/x", "MNT_X", world(path, nodes)));
-  assert.deepEqual(await find(null, "/a:/b"), [
+  assert.deepEqual(await find(null, "/a:/b:/a"), [
     "not found",
     'Cannot find x: tried "/usual/x", "/a/x", "/b/x"; install it, or set MNT_X to its path',
   ]);

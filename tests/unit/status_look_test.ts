@@ -62,7 +62,10 @@ function look(
     statfs: (path) => Promise.resolve((asked.push(path), SPACE)),
     ...edges,
   };
-  return lookAt({ ...RECORD, ...record }, all).then((seen) => ({ ...seen, asked }));
+  return lookAt({ record: { ...RECORD, ...record }, path: "/run/x.status" }, all).then((seen) => ({
+    ...seen,
+    asked,
+  }));
 }
 
 Deno.test("all is well", async () => {

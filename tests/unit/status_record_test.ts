@@ -96,7 +96,10 @@ Deno.test("any text is a whole record or a SyntaxError", async () => {
       // What is taken for whole can be written again, and shown.
       parseStatusRecord(formatStatusRecord(parsed));
       const seen = { alive: false, serverAlive: false, mount: null, space: null, listening: null };
-      const status = { instances: [{ ...seen, record: parsed, why: "gone" }], why: null };
+      const status = {
+        instances: [{ ...seen, record: parsed, path: "/run/x.status", why: "gone" }],
+        why: null,
+      };
       statusText(status, { bootMs: 100_000, wallMs: Date.now() }, false);
     }
     return Promise.resolve();
