@@ -9,11 +9,16 @@ import type { World } from "./world.ts";
 
 /** By then rest-server listens. */
 const QUIET_AFTER_MS = 2000;
+/** Hours of probes and syncs leave free memory and pages of code behind, too. */
+const RELEASE_EVERY_MS = 600_000;
 
-/** Gives back the memory of the start once it is over. */
+/** Gives back the memory of the start once it is over, and from time to time what was needed since. */
 export async function releaseWhenQuiet(world: World, signal: AbortSignal): Promise<void> {
-  await world.clock.sleep(QUIET_AFTER_MS, signal);
-  if (!signal.aborted) world.releaseMemory();
+  for (let pauseMs = QUIET_AFTER_MS;; pauseMs = RELEASE_EVERY_MS) {
+    await world.clock.sleep(pauseMs, signal);
+    if (signal.aborted) return;
+    world.releaseMemory();
+  }
 }
 
 /** rest-server syncs each blob before it answers, but not `config`: so long it can stay unwritten. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import type { Mounted } from "../../mod/mount.ts";
-import { LOOK_EVERY_MS, sectorsWritten, SYNC_EVERY_MS, syncWhenWritten } from "../../mod/watch.ts";
+import {
+  LOOK_EVERY_MS,
+  releaseWhenQuiet,
+  sectorsWritten,
+  SYNC_EVERY_MS,
+  syncWhenWritten,
+} from "../../mod/watch.ts";
 import { filesOf, worldOf } from "./fake_parts.ts";
 
 Deno.test("sectorsWritten() takes field 7 of the kernel's block/stat.rst", () => {
@@ -73,4 +79,23 @@ Deno.test("P6: syncWhenWritten() says once that the disk refuses, and again afte
   assert.deepEqual(synced, [1, 2, 3, 4, 5, 6, 7]);
   assert.equal(errors.length, 2);
   assert.match(errors[0]!, /^Cannot write everything to "\/dev\/sda": the disk refused/);
+});
+
+Deno.test("memory is given back once the start is over, and then each 10 minutes until the end", async () => {
+  const done = new AbortController();
+  const sleeps: number[] = [];
+  let released = 0;
+  const world = worldOf({
+    clock: {
+      now: () => 0,
+      sleep(ms) {
+        if (sleeps.push(ms) === 4) done.abort();
+        return Promise.resolve();
+      },
+    },
+    releaseMemory: () => void released++,
+  });
+  await releaseWhenQuiet(world, done.signal);
+  assert.deepEqual(sleeps, [2000, 600_000, 600_000, 600_000]);
+  assert.equal(released, 3);
 });
