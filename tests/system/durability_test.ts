@@ -47,7 +47,7 @@ await systemTest([], "P6: a blob that was answered 200 survives a power cut at o
 
 await systemTest(
   [],
-  "P6: config, which rest-server does not sync, is on the disk soon",
+  "P6: config, which rest-server does not sync, is on the disk within 30 s",
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using unserved = await loopDisk({ fstype: "ext4" });
