@@ -6,7 +6,8 @@
  * @module
  */
 import { libcFileLocks, openKernelLog } from "./ffi/files.ts";
-import { type Libc, openLibc } from "./ffi/libc.ts";
+import { landlockVersion } from "./ffi/landlock.ts";
+import { type Libc, openLauncherLibc, openLibc } from "./ffi/libc.ts";
 import { releaseMemory } from "./ffi/memory.ts";
 import { launch } from "./ffi/launch.ts";
 import { libcLauncher, type SelfCommand } from "./ffi/launcher.ts";
@@ -92,10 +93,13 @@ function makeWorld(
   };
 }
 
+async function ownVersion(): Promise<string> {
+  return (await import("./deno.json", { with: { type: "json" } })).default.version;
+}
+
 async function answerText(verb: Verb): Promise<string> {
   if (verb === "help") return `${helpText()}\n`;
-  const { default: { version } } = await import("./deno.json", { with: { type: "json" } });
-  return `restic-rest-server ${version} (Deno ${Deno.version.deno})\n`;
+  return `restic-rest-server ${await ownVersion()} (Deno ${Deno.version.deno})\n`;
 }
 
 /** Our answer to a verb, then rest-server's own; nothing else of the configuration is read. */
@@ -120,13 +124,7 @@ async function answerCheck(
   signals: Signals,
   world: World,
 ): Promise<number> {
-  const [{ check }, { landlockVersion }, { openLauncherLibc }, { default: { version } }] =
-    await Promise.all([
-      import("./mod/check.ts"),
-      import("./ffi/landlock.ts"),
-      import("./ffi/libc.ts"),
-      import("./deno.json", { with: { type: "json" } }),
-    ]);
+  const [{ check }, version] = await Promise.all([import("./mod/check.ts"), ownVersion()]);
   const landlock = landlockVersion(openLauncherLibc());
   const { setFormat: setLogFormat } = log;
   const options = { args, by, environment, version, landlock, setLogFormat };

@@ -63,18 +63,15 @@ export function libcLauncher(
         },
         launch(plan, rootFd) {
           const errno = sendMessage(libc, own, JSON.stringify(plan), rootFd);
-          // One that is gone by now (EPIPE) gets no plan: its status says how it ended.
-          const unsent = errno !== 0 && errno !== ERRNO.EPIPE;
-          if (unsent) server.kill("SIGKILL");
           const launched: Promise<LaunchReport> = readAll(libc, own)
             .finally(() => libc.close(own)).then(parseReport);
+          // One that is gone by now (EPIPE) got no plan: its status says how it ended.
+          if (errno === 0 || errno === ERRNO.EPIPE) return { ...server, launched };
+          server.kill("SIGKILL");
           const message = `Cannot hand the launcher of rest-server its plan: ${errnoName(errno)} ` +
             "(sendmsg(2)); see the limits on descriptors and memory, and the length of paths";
           const failure = { kind: "busy", message } as const;
-          return {
-            ...server,
-            launched: unsent ? launched.then((report) => ({ ...report, failure })) : launched,
-          };
+          return { ...server, launched: launched.then((report) => ({ ...report, failure })) };
         },
         async dismiss() {
           libc.close(own);
