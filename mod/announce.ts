@@ -49,6 +49,22 @@ export class Reminder {
   }
 }
 
+/** Waits for a call so long; `late` says what it comes to then, and the call is left to itself. */
+export async function limited<T>(
+  call: Promise<T>,
+  limitMs: number,
+  late: () => T,
+  clock: Clock,
+): Promise<T> {
+  const over = new AbortController();
+  const limit = clock.sleep(limitMs, over.signal).then(() => over.signal.aborted ? call : late());
+  try {
+    return await Promise.race([call, limit]);
+  } finally {
+    over.abort();
+  }
+}
+
 /**
  * Waits for a call, and speaks of it while it does not return.
  *

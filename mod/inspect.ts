@@ -5,6 +5,7 @@
  * @module
  */
 import { adviseMount } from "./advice.ts";
+import { limited } from "./announce.ts";
 import { readConfig, type Settings } from "./config.ts";
 import type { ConfigFiles } from "./config_directory.ts";
 import { type Area, type Finding, findingsOf, maskReport, type Report } from "./findings.ts";
@@ -59,17 +60,6 @@ const ANSWER_LIMIT_MS = 30_000;
 /** blkid has a limit of its own within. */
 const DISK_LIMIT_MS = 60_000;
 
-/** What a look gives, or `hung` where a disk or a server does not answer: then the kernel never comes back. */
-async function limited<T>(look: Promise<T>, hung: T, limitMs: number, { clock }: World) {
-  const ended = new AbortController();
-  try {
-    const limit = clock.sleep(limitMs, ended.signal).then(() => hung);
-    return await Promise.race([look, limit]);
-  } finally {
-    ended.abort();
-  }
-}
-
 /** What stands for the findings of an area that could not be looked at. */
 function hanging(area: Area, name: string, what: string, limitMs = ANSWER_LIMIT_MS): Finding {
   const text = `${what} does not answer within ${limitMs / 1000} s`;
@@ -113,9 +103,9 @@ export async function inspect(
   const unread = [hanging("disk", "source", "a disk", DISK_LIMIT_MS)];
   const disk = await limited(
     inspectDisk(config, world, signal),
-    { findings: unread, devices: [], found: null },
     DISK_LIMIT_MS,
-    world,
+    () => ({ findings: unread, devices: [], found: null }),
+    world.clock,
   );
   signal.throwIfAborted();
   findings.push(...disk.findings);
@@ -125,7 +115,7 @@ export async function inspect(
   if (config.mount !== null) {
     const { target, fstype } = config.mount;
     const look = inspectMount(config.mount, disk.found, world);
-    mount = await limited<MountReport | null>(look, null, ANSWER_LIMIT_MS, world);
+    mount = await limited<MountReport | null>(look, ANSWER_LIMIT_MS, () => null, world.clock);
     const other = await inspectLock(mount?.target ?? target, question.runDirectories, world);
     running = other.record;
     findings.push(
@@ -143,9 +133,9 @@ export async function inspect(
     await program,
     ...await limited(
       inspectService({ ...question, ...read, args }, view, running, world),
-      [hanging("server", "files", "what holds the files of rest-server")],
       ANSWER_LIMIT_MS,
-      world,
+      () => [hanging("server", "files", "what holds the files of rest-server")],
+      world.clock,
     ),
   );
   signal.throwIfAborted();

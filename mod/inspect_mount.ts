@@ -8,7 +8,7 @@ import { messageOf } from "./exit.ts";
 import { parseRights } from "./explain.ts";
 import { type Finding, findingsOf, type ShownMount } from "./findings.ts";
 import { inspectTarget } from "./inspect_target.ts";
-import type { FoundSource } from "./look.ts";
+import { type FoundSource, foundSource } from "./look.ts";
 import { mountSpec } from "./mount.ts";
 import { formatFlags } from "./mount_options.ts";
 import { quote } from "./origins.ts";
@@ -60,19 +60,6 @@ async function inspectRights(found: FoundSource | null, world: World): Promise<F
   return [error("rights", because, cure)];
 }
 
-/** A source that is not there, as mount(8) takes it: it knows tags, and finds the type by itself. */
-function absent(mount: MountConfig): FoundSource {
-  return {
-    source: mount.source.text,
-    fstype: mount.fstype ?? "",
-    blkidType: undefined,
-    majorMinors: [],
-    otherMembers: [],
-    fsid: undefined,
-    warnings: [],
-  };
-}
-
 /** Asks about everything that mount(2) needs; mounts nothing and makes no directory. */
 export async function inspectMount(
   mount: MountConfig,
@@ -87,7 +74,9 @@ export async function inspectMount(
   } catch (cause) {
     fault = cause;
   }
-  const spec = mountSpec(mount, target, found ?? absent(mount));
+  // A source that is not there, as mount(8) takes it: it knows tags, and finds the type by itself.
+  const absent = foundSource(mount.source.text, mount.fstype ?? "");
+  const spec = mountSpec(mount, target, found ?? absent);
   const shown = shownMount(spec, found?.fstype ?? mount.fstype);
   const findings = [note("command", shown.command), ...await inspectRights(found, world)];
   if (target !== mount.target) {

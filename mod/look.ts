@@ -42,6 +42,16 @@ export interface FoundSource {
   readonly diskSequences?: ReadonlyMap<string, string>;
 }
 
+/** A source with nothing known of it but these facts. */
+export function foundSource(
+  source: string,
+  fstype: string,
+  facts: Partial<FoundSource> = {},
+): FoundSource {
+  const nothing = { blkidType: undefined, majorMinors: [], otherMembers: [], fsid: undefined };
+  return { ...nothing, warnings: [], ...facts, source, fstype };
+}
+
 /**
  * The number of the disk behind a device number, which no later disk gets again: `diskseq` of the kernel's
  * `Documentation/ABI/testing/sysfs-block`; a partition has that of its disk. "" before Linux 5.15.
@@ -271,15 +281,7 @@ async function lookAtDevice(device: BlockDevice, mount: MountConfig, world: Worl
   await refuseLayers([device], mount);
   return {
     kind: "found",
-    found: {
-      source: device.path,
-      fstype,
-      blkidType,
-      majorMinors: [number],
-      otherMembers: [],
-      fsid: undefined,
-      warnings: [],
-    },
+    found: foundSource(device.path, fstype, { blkidType, majorMinors: [number] }),
   };
 }
 
@@ -371,15 +373,7 @@ async function look(
   if (spec.kind === "other") {
     return {
       kind: "found",
-      found: {
-        source: spec.text,
-        fstype: mount.fstype!,
-        blkidType: undefined,
-        majorMinors: [],
-        otherMembers: [],
-        fsid: undefined,
-        warnings: [],
-      },
+      found: foundSource(spec.text, mount.fstype!),
     };
   }
   try {

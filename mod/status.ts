@@ -11,7 +11,13 @@ import { chooseOutlet } from "./log_form.ts";
 import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
-import { type Instance, limited, lookAt, type Space, type StatusEdges } from "./status_look.ts";
+import {
+  type Instance,
+  lookAt,
+  type Space,
+  type StatusEdges,
+  unlessHanging,
+} from "./status_look.ts";
 import { parseStatusRecord } from "./status_record.ts";
 import { allServe, type Status, statusReport, statusText } from "./status_text.ts";
 import type { Files, World } from "./world.ts";
@@ -79,7 +85,7 @@ async function selectRecords(
   const named = (name: string) => records.filter(({ record }) => record.target === name);
   const found = named(target);
   if (found.length > 0) return found;
-  const { real } = await limited(resolveNearest(target, files), clock);
+  const { real } = await unlessHanging(resolveNearest(target, files), clock);
   return named(real);
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { limited } from "./announce.ts";
 import { messageOf } from "./exit.ts";
 import { mountAt, type MountInfo, parseMountinfo } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
@@ -92,18 +93,15 @@ async function findListening(pid: number, files: Files): Promise<string[] | null
   ]);
 }
 
-/** Fails where the answer does not come in time. */
-export async function limited<T>(answer: Promise<T>, clock: Clock): Promise<T> {
-  const answered = new AbortController();
-  const late = clock.sleep(DISK_LIMIT_MS, answered.signal).then(() => {
+/**
+ * Waits for what a disk may never answer.
+ *
+ * @throws {Error} where it takes too long.
+ */
+export function unlessHanging<T>(answer: Promise<T>, clock: Clock): Promise<T> {
+  return limited(answer, DISK_LIMIT_MS, () => {
     throw new Error(`no answer within ${DISK_LIMIT_MS / 1000} s; is the disk hanging?`);
-  });
-  late.catch(() => {});
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    answered.abort();
-  }
+  }, clock);
 }
 
 /** Where our own way to a path of another process's mount namespace begins. */
@@ -122,10 +120,10 @@ async function lookAtDisk(
 ): Promise<Pick<Instance, "mount" | "space" | "why">> {
   let mount: MountInfo | null = null;
   try {
-    const text = await limited(readText(`/proc/${pid}/mountinfo`), clock);
+    const text = await unlessHanging(readText(`/proc/${pid}/mountinfo`), clock);
     mount = mountAt(parseMountinfo(text), target) ?? null;
     if (mount === null) return { mount, space: null, why: `nothing is mounted on "${target}"` };
-    const space = await limited(statfs(`${await viewOf(pid, files)}${target}`), clock);
+    const space = await unlessHanging(statfs(`${await viewOf(pid, files)}${target}`), clock);
     const dead = mount.superOptions.includes("shutdown");
     return { mount, space, why: dead ? "its file system was shut down after an error" : null };
   } catch (error) {
