@@ -2,26 +2,8 @@
 import assert from "node:assert/strict";
 import { lockName } from "../../mod/lock.ts";
 import { chooseRunDirectory } from "../../mod/run_directory.ts";
-import {
-  fakePlace,
-  type Place,
-  QUIET_ARGS,
-  testWithMount,
-  tmpfsOn,
-} from "../support/fake_server.ts";
-import type { WrapperOptions } from "../support/wrapper.ts";
+import { fakePlace, type Place, testWithMount, tmpfsOn, waiting } from "../support/fake_server.ts";
 
-/** Waits for a disk that nobody has, with the target's lock in its hands. */
-async function waiting(place: Place, target: string): Promise<Partial<WrapperOptions>> {
-  return {
-    args: [...QUIET_ARGS, "--path", `${target}/restic`],
-    env: {
-      MNT_SOURCE: "LABEL=nobody-has-this",
-      MNT_TARGET: target,
-      MNT_BLKID: await place.script("blkid", "exit 2"),
-    },
-  };
-}
 const WAITING = /waiting for LABEL=nobody-has-this/;
 
 /** The lock file of a target without symlinks. */
@@ -34,7 +16,7 @@ const isThere = (path: string) => Deno.stat(path).then(() => true, () => false);
 Deno.test("P3: a second program on one target is refused and names the first: 75", async () => {
   await using place = await fakePlace();
   const target = `${place.path}/mnt`;
-  const options = await waiting(place, target);
+  const options = await waiting(place, { target });
   const file = await lockFile(place, target);
   {
     await using first = place.start(options);
@@ -60,23 +42,23 @@ Deno.test("P3: a target that is reached through a symlink is the same target", a
   await using place = await fakePlace();
   await Deno.mkdir(`${place.path}/real`);
   await Deno.symlink("real", `${place.path}/link`);
-  await using first = place.start(await waiting(place, `${place.path}/link/mnt`));
+  await using first = place.start(await waiting(place, { target: `${place.path}/link/mnt` }));
   await first.errLine(WAITING);
-  await using second = place.start(await waiting(place, `${place.path}/real/./mnt/`));
+  await using second = place.start(await waiting(place, { target: `${place.path}/real/./mnt/` }));
   assert.equal(await second.code(), 75);
   assert.ok(second.errLines[0]!.includes(`process ${first.pid}, `));
 });
 
 Deno.test("two targets have two locks", async () => {
   await using place = await fakePlace();
-  await using first = place.start(await waiting(place, `${place.path}/a`));
-  await using second = place.start(await waiting(place, `${place.path}/b`));
+  await using first = place.start(await waiting(place, { target: `${place.path}/a` }));
+  await using second = place.start(await waiting(place, { target: `${place.path}/b` }));
   await Promise.all([first.errLine(WAITING), second.errLine(WAITING)]);
 });
 
 Deno.test("P3: of several programs that start at one moment one gets the target", async () => {
   await using place = await fakePlace();
-  const options = await waiting(place, `${place.path}/mnt`);
+  const options = await waiting(place, { target: `${place.path}/mnt` });
   const all = Array.from({ length: 4 }, () => place.start(options));
   try {
     const outcome = await Promise.all(
@@ -100,7 +82,7 @@ for (const [what, wrapper] of Object.entries(LEFT)) {
     const target = `${place.path}/mnt`;
     const file = await lockFile(place, target);
     await Deno.writeTextFile(file, JSON.stringify({ target, wrapper, server: wrapper }));
-    await using first = place.start(await waiting(place, target));
+    await using first = place.start(await waiting(place, { target }));
     await first.errLine(WAITING);
     assert.equal(JSON.parse(await Deno.readTextFile(file)).wrapper.pid, first.pid);
     first.signal("SIGTERM");
@@ -114,7 +96,7 @@ Deno.test("P3: a lock file that is empty, cut short or garbage is taken over", a
     await using place = await fakePlace();
     const target = `${place.path}/mnt`;
     await Deno.writeTextFile(await lockFile(place, target), text);
-    await using first = place.start(await waiting(place, target));
+    await using first = place.start(await waiting(place, { target }));
     await first.errLine(WAITING);
   }
 });
@@ -126,7 +108,7 @@ Deno.test("P3: a lock that some other process holds is respected, and its file n
   using file = await Deno.open(path, { create: true, write: true });
   await file.lock(true);
   try {
-    await using wrapper = place.start(await waiting(place, target));
+    await using wrapper = place.start(await waiting(place, { target }));
     assert.equal(await wrapper.code(), 75);
     assert.match(wrapper.errLines[0]!, /error: Cannot use ".*": some process holds ".*\.lock"; /);
   } finally {

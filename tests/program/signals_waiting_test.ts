@@ -5,25 +5,12 @@ import {
   fakePlace,
   ownLines,
   type Place,
-  QUIET_ARGS,
   testWithMount,
   tmpfsOn,
+  waiting,
 } from "../support/fake_server.ts";
 import { until } from "../support/wait.ts";
 import type { WrapperOptions } from "../support/wrapper.ts";
-
-/** Nobody has this disk. */
-async function waiting(place: Place): Promise<Partial<WrapperOptions>> {
-  const target = `${place.path}/mnt`;
-  return {
-    args: [...QUIET_ARGS, "--path", `${target}/restic`],
-    env: {
-      MNT_SOURCE: "LABEL=nobody-has-this",
-      MNT_TARGET: target,
-      MNT_BLKID: await place.script("blkid", "exit 2"),
-    },
-  };
-}
 
 /** The kernel refuses the option each time. */
 function mounting(place: Place): Partial<WrapperOptions> {

@@ -1,8 +1,8 @@
 /** `status` believes no file that it cannot prove; an unclean end stays and is told. */
 import assert from "node:assert/strict";
-import { fakePlace, testWithMount, tmpfsOn } from "../support/fake_server.ts";
+import { fakePlace, testWithMount, tmpfsOn, waiting } from "../support/fake_server.ts";
 import { askReport, untilRun } from "../support/status.ts";
-import { about, serveOn, statusFile, waiting } from "../support/status_runs.ts";
+import { about, serveOn, statusFile } from "../support/status_runs.ts";
 
 testWithMount("what a killed run left is stale, and the next run tells of it", async () => {
   await using place = await fakePlace();
@@ -80,7 +80,7 @@ testWithMount(
 
 Deno.test("a run that was refused, for another one serves, does not touch its status", async () => {
   await using place = await fakePlace();
-  const options = await waiting(place, "exit 2");
+  const options = await waiting(place);
   await using first = place.start(options);
   await untilRun(about(place), ({ phase }) => phase === "waiting");
   await using second = place.start(options);

@@ -1,8 +1,8 @@
 /** `status`: what it says of each phase, and of several runs. */
 import assert from "node:assert/strict";
-import { fakePlace, NAMESPACE, testWithMount, tmpfsOn } from "../support/fake_server.ts";
+import { fakePlace, NAMESPACE, testWithMount, tmpfsOn, waiting } from "../support/fake_server.ts";
 import { askReport, askStatus, untilRun } from "../support/status.ts";
-import { about, listeningServer, serveOn, waiting } from "../support/status_runs.ts";
+import { about, listeningServer, serveOn } from "../support/status_runs.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -42,7 +42,7 @@ testWithMount("a rest-server that listens nowhere does not serve: 69", async () 
 
 Deno.test("starting: blkid does not answer yet", async () => {
   await using place = await fakePlace();
-  await using wrapper = place.start(await waiting(place, "exec sleep 1000"));
+  await using wrapper = place.start(await waiting(place, { blkid: ["exec sleep 1000"] }));
   const run = await untilRun(about(place), ({ running }) => running);
   assert.deepEqual([run.phase, run.serving, run.server], ["starting", false, null]);
   wrapper.signal("SIGTERM");
@@ -51,7 +51,7 @@ Deno.test("starting: blkid does not answer yet", async () => {
 
 Deno.test("waiting: says for what, also to who reaches the target by a symlink", async () => {
   await using place = await fakePlace();
-  await using _wrapper = place.start(await waiting(place, "exit 2"));
+  await using _wrapper = place.start(await waiting(place));
   await Deno.symlink(place.path, `${place.path}/link`);
   const run = await untilRun(
     about(place, `${place.path}/link/mnt`),
@@ -122,7 +122,7 @@ testWithMount("several runs: all are shown, and 0 means that all serve", async (
 
 Deno.test("MNT_CONFIG_DIR picks the run of its MNT_TARGET", async () => {
   await using place = await fakePlace();
-  await using _wrapper = place.start(await waiting(place, "exit 2"));
+  await using _wrapper = place.start(await waiting(place));
   await untilRun(about(place), ({ phase }) => phase === "waiting");
   const directory = `${place.path}/env/restic-rest-server`;
   await Deno.mkdir(directory, { recursive: true });

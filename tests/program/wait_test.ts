@@ -1,14 +1,7 @@
 /** How long the program waits for its disk, and how rarely it asks blkid meanwhile. */
 import assert from "node:assert/strict";
-import {
-  fakePlace,
-  type Place,
-  QUIET_ARGS,
-  testWithMount,
-  tmpfsOn,
-} from "../support/fake_server.ts";
+import { fakePlace, type Place, testWithMount, tmpfsOn, waiting } from "../support/fake_server.ts";
 import { until } from "../support/wait.ts";
-import type { WrapperOptions } from "../support/wrapper.ts";
 
 /** Prints a line for each device of /proc/partitions, and counts how often it was asked. */
 const BLKID = [
@@ -19,17 +12,10 @@ const BLKID = [
   "done </proc/partitions",
 ];
 
-async function waiting(place: Place, wait?: string): Promise<Partial<WrapperOptions>> {
-  const target = `${place.path}/mnt`;
-  return {
-    args: [...QUIET_ARGS, "--path", `${target}/restic`],
-    env: {
-      MNT_SOURCE: "LABEL=nobody-has-this",
-      MNT_TARGET: target,
-      MNT_BLKID: await place.script("blkid", ...BLKID, "exit $code"),
-      ...(wait === undefined ? {} : { MNT_WAIT: wait }),
-    },
-  };
+/** Waits for a disk that nobody has, as long as `MNT_WAIT` says. */
+async function waitingFor(place: Place, wait?: string) {
+  const { args, env } = await waiting(place, { blkid: [...BLKID, "exit $code"] });
+  return { args, env: { ...env, ...(wait === undefined ? {} : { MNT_WAIT: wait }) } };
 }
 
 const timesAsked = async ({ path }: Place) =>
@@ -39,7 +25,7 @@ for (const [wait, seconds] of [["0", 0], ["0.5", 0.5], ["1", 1]] as const) {
   Deno.test(`MNT_WAIT=${wait}: without the disk it ends with 69 after ${seconds} s`, async () => {
     await using place = await fakePlace();
     const startMs = performance.now();
-    await using wrapper = place.start(await waiting(place, wait));
+    await using wrapper = place.start(await waitingFor(place, wait));
     assert.equal(await wrapper.code(), 69);
     assert.ok(performance.now() - startMs >= seconds * 1000);
     const line =
@@ -52,7 +38,7 @@ for (const [wait, seconds] of [["0", 0], ["0.5", 0.5], ["1", 1]] as const) {
 
 Deno.test("a path that is not there is waited for without asking blkid at all", async () => {
   await using place = await fakePlace();
-  const { env, args } = await waiting(place);
+  const { env, args } = await waitingFor(place);
   const MNT_SOURCE = "/dev/nobody-has-this";
   await using wrapper = place.start({
     args: args!,
@@ -65,7 +51,7 @@ Deno.test("a path that is not there is waited for without asking blkid at all", 
 Deno.test("a path that is no disk is a fault of the configuration: 78", async () => {
   for (const source of ["/etc/passwd", "/dev", "/dev/null"]) {
     await using place = await fakePlace();
-    const { env, args } = await waiting(place);
+    const { env, args } = await waitingFor(place);
     await using wrapper = place.start({ args: args!, env: { ...env, MNT_SOURCE: source } });
     assert.equal(await wrapper.code(), 78);
     const line = new RegExp(
@@ -112,7 +98,7 @@ async function ownMachine(place: Place) {
 testWithMount("blkid is not asked again while nothing changes", async () => {
   await using place = await fakePlace();
   const machine = await ownMachine(place);
-  await using wrapper = place.start({ ...machine, ...await waiting(place, "2.5") });
+  await using wrapper = place.start({ ...machine, ...await waitingFor(place, "2.5") });
   await wrapper.errLine(/waiting for LABEL=nobody-has-this/);
   // Some other node is no disk.
   await machine.node("ttyUSB0");
@@ -123,7 +109,7 @@ testWithMount("blkid is not asked again while nothing changes", async () => {
 testWithMount("blkid is asked once for a burst of 64 disks", async () => {
   await using place = await fakePlace();
   const machine = await ownMachine(place);
-  await using wrapper = place.start({ ...machine, ...await waiting(place) });
+  await using wrapper = place.start({ ...machine, ...await waitingFor(place) });
   await wrapper.errLine(/blkid sees no devices at all/);
   const names = Array.from({ length: 64 }, (_, i) => `sd${i}`);
   // As the kernel does: the disks are in the list while their nodes are still being made.
@@ -139,7 +125,7 @@ testWithMount("blkid is asked again for a disk that is written to, such as by mk
   await using place = await fakePlace();
   const machine = await ownMachine(place);
   await machine.show(["sda"]);
-  await using wrapper = place.start({ ...machine, ...await waiting(place) });
+  await using wrapper = place.start({ ...machine, ...await waitingFor(place) });
   await wrapper.errLine(/blkid sees \/dev\/sda \(LABEL=sda\)(;|$)/);
   await place.script("blkid", ...BLKID, `echo '/dev/sdmade: LABEL="made"'`);
   await machine.node("sda");

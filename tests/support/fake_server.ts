@@ -138,3 +138,21 @@ export function tmpfsOn({ path }: Place) {
     args: [...QUIET_ARGS, "--path", `${target}/restic`],
   };
 }
+
+/** Options of a program that waits for a disk that nobody has; `blkid` are the lines of its blkid. */
+export async function waiting(
+  place: Place,
+  { target = `${place.path}/mnt`, blkid = ["exit 2"] }: {
+    readonly target?: string;
+    readonly blkid?: readonly string[];
+  } = {},
+) {
+  return {
+    args: [...QUIET_ARGS, "--path", `${target}/restic`],
+    env: {
+      MNT_SOURCE: "LABEL=nobody-has-this",
+      MNT_TARGET: target,
+      MNT_BLKID: await place.script("blkid", ...blkid),
+    },
+  };
+}

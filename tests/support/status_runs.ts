@@ -5,9 +5,9 @@
  */
 import { lockName } from "../../mod/lock.ts";
 import { findRunDirectories } from "../../mod/run_directory.ts";
-import { type Place, QUIET_ARGS, tmpfsOn } from "./fake_server.ts";
+import { type Place, tmpfsOn } from "./fake_server.ts";
 import { until } from "./wait.ts";
-import type { Wrapper, WrapperOptions } from "./wrapper.ts";
+import type { Wrapper } from "./wrapper.ts";
 
 const LISTENING = new URL("listening_server.ts", import.meta.url).pathname;
 
@@ -38,17 +38,4 @@ export async function statusFile({ path }: Place): Promise<string> {
     return there.find((_, i) => infos[i] !== null);
   }, `one of ${there}`);
   return found;
-}
-
-/** Waits for a disk, with a blkid that does this. */
-export async function waiting(place: Place, ...blkid: string[]): Promise<Partial<WrapperOptions>> {
-  const target = `${place.path}/mnt`;
-  return {
-    args: [...QUIET_ARGS, "--path", `${target}/restic`],
-    env: {
-      MNT_SOURCE: "LABEL=nobody-has-this",
-      MNT_TARGET: target,
-      MNT_BLKID: await place.script("blkid", ...blkid),
-    },
-  };
 }
