@@ -4,7 +4,7 @@
  * @module
  */
 import { SIGNALS } from "../../mod/linux.ts";
-import { forgetStatus } from "./status.ts";
+import { forgetRuns } from "./status.ts";
 import { tempDirectory } from "./temp.ts";
 import { until } from "./wait.ts";
 import { startWrapper, type Wrapper, type WrapperOptions } from "./wrapper.ts";
@@ -80,7 +80,7 @@ export async function fakePlace(): Promise<Place> {
     start: ({ args = QUIET_ARGS, env: more = {}, ...options } = {}) =>
       startWrapper({ ...options, args, env: { ...env, ...more } }),
     async [Symbol.asyncDispose]() {
-      await forgetStatus(path);
+      await forgetRuns(path, ".status", ".lock");
       await directory[Symbol.asyncDispose]();
     },
   };

@@ -51,11 +51,15 @@ export async function untilRun(
   });
 }
 
-/** Removes the status files that runs on targets below a directory left, for all that ended uncleanly. */
-export async function forgetStatus(directory: string): Promise<void> {
+/** Removes what runs on targets below a directory left that ended uncleanly: by the ends of the names. */
+export async function forgetRuns(
+  directory: string,
+  ...ends: readonly (".status" | ".lock")[]
+): Promise<void> {
   const run = "/run/restic-rest-server";
   const start = encodeURIComponent(`${directory}/`);
   for (const { name } of await Array.fromAsync(Deno.readDir(run)).catch(() => [])) {
-    if (name.startsWith(start) && name.endsWith(".status")) await Deno.remove(`${run}/${name}`);
+    const isLeft = name.startsWith(start) && ends.some((end) => name.endsWith(end));
+    if (isLeft) await Deno.remove(`${run}/${name}`);
   }
 }

@@ -10,7 +10,7 @@ import { type MountInfo, parseMountinfo } from "../../mod/mountinfo.ts";
 import { run, runAloud, SYSTEM_PATH } from "./command.ts";
 import { type Disk, ownLoopDevices } from "./disk.ts";
 import { type Need, testWith } from "./needs.ts";
-import { forgetStatus } from "./status.ts";
+import { forgetRuns } from "./status.ts";
 import { tempDirectory } from "./temp.ts";
 import { until } from "./wait.ts";
 import { startWrapper, type Wrapper, type WrapperOptions } from "./wrapper.ts";
@@ -169,7 +169,7 @@ export async function place(): Promise<Place> {
       for (const { mountPoint } of readMounts().toReversed()) {
         if (mountPoint.startsWith(`${directory}/`)) await run("umount", "-l", mountPoint);
       }
-      await forgetStatus(directory);
+      await forgetRuns(directory, ".status");
       await temporary[Symbol.asyncDispose]();
     },
   };

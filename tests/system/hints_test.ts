@@ -100,9 +100,12 @@ const WARNINGS: readonly Fault[] = [
   ),
 ];
 
-/** How the program is started with a right taken away. */
-const started = (prefix: readonly string[]): NonNullable<Fault["before"]> => () =>
-  Promise.resolve({ prefix, env: { ...NOW, MNT_FSTYPE: "ext4" } });
+/** How the program is started with a right taken away; what it keeps goes with the place. */
+const started = (prefix: readonly string[]): NonNullable<Fault["before"]> => ({ where }) =>
+  Promise.resolve({
+    prefix,
+    env: { ...NOW, MNT_FSTYPE: "ext4", XDG_RUNTIME_DIR: where.directory },
+  });
 
 const RIGHTS: readonly Fault[] = [
   refused(
