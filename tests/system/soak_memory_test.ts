@@ -3,6 +3,7 @@
  * after each. Only `deno task soak` has the time for it.
  */
 import assert from "node:assert/strict";
+import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import { runAloud } from "../support/command.ts";
 import { loopDisk } from "../support/disk.ts";
 import { restic } from "../support/restic.ts";
@@ -73,7 +74,9 @@ if (rounds(0, MINUTES) === 0) {
     await prove({ name: NAME, ci: 0, soak: MINUTES }, async (tally) => {
       await using disk = await loopDisk({ fstype: "ext4" });
       await using where = await place();
-      await using wrapper = where.serve({ source: disk.path });
+      // As it is installed.
+      const env = { DENO_V8_FLAGS: V8_FLAGS };
+      await using wrapper = where.serve({ source: disk.path, env });
       const looks = await keepBusy(wrapper, where.directory, tally);
       const settledMinutes = Math.min(SETTLED_MINUTES, tally.count * SETTLED_PART);
       const settled = looks.filter(({ minutes }) => minutes >= settledMinutes);

@@ -25,8 +25,8 @@ const exitForGood = 125
 var denoDefaults = map[string]string{
 	"DENO_DIR":             "/run/restic-rest-server-deno",
 	"DENO_NO_UPDATE_CHECK": "1",
-	// 1 MB less memory: what was needed only for a moment is given back sooner.
-	"DENO_V8_FLAGS": "--max-semi-space-size=1",
+	// 2 MB less memory: what was needed only for a moment is given back sooner, and garbage once the start is over.
+	"DENO_V8_FLAGS": "--max-semi-space-size=1,--expose-gc",
 }
 
 func main() {
