@@ -58,6 +58,7 @@ export function libcLauncher(
       let ended = false;
       void server.status.then(() => ended = true);
       return {
+        pid: server.pid,
         get ended() {
           return ended;
         },

@@ -6,6 +6,7 @@
 import { Failure, messageOf } from "./exit.ts";
 import { tooManyArguments, type WaitingLauncher } from "./launch.ts";
 import type { TargetLock } from "./lock.ts";
+import { markServer } from "./processes.ts";
 import type { World } from "./world.ts";
 
 /** At most one launcher that waits for its plan; `await using` ends it. */
@@ -69,7 +70,10 @@ export class Ahead implements AsyncDisposable {
     if (lock === null) return world.launcher.start(args);
     world.locks.inherit(lock.fd, true);
     try {
-      return world.launcher.start(args);
+      const waiting = world.launcher.start(args);
+      // One that is frozen outlives a killed wrapper, and holds the lock: whoever comes next can end it.
+      void markServer(waiting.pid, world).then((server) => server && lock.write({ server }));
+      return waiting;
     } finally {
       world.locks.inherit(lock.fd, false);
     }

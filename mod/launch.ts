@@ -114,6 +114,7 @@ export interface LaunchedServer extends ServerProcess {
 
 /** A launcher that comes up, or is up, and waits for its plan. */
 export interface WaitingLauncher {
+  readonly pid: number;
   /**
    * Hands the plan over, once.
    *

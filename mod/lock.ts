@@ -38,13 +38,19 @@ export interface LockRecord {
   readonly mount?: MountMark;
 }
 
+/** What changes while the lock is held. */
+export interface LockNotes {
+  readonly server?: ServerMark;
+  readonly mount?: MountMark | undefined;
+}
+
 /** A held lock. */
 export interface TargetLock {
   /** What an earlier wrapper left in the file; `undefined` after a clean end. */
   readonly left: LockRecord | undefined;
   readonly fd: number;
-  /** Says in the file what was mounted and started; a failure is only logged. */
-  write(record: Pick<LockRecord, "server" | "mount">): Promise<void>;
+  /** Says in the file what was mounted or started, beside what it says already; a failure is only logged. */
+  write(notes: LockNotes): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -124,21 +130,32 @@ export async function lockTarget(
     }
     const left = parseLockRecord(await files.readText(path));
     const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
-    const write = async (record: Pick<LockRecord, "server" | "mount">) => {
+    let notes: LockNotes = { mount: left?.mount };
+    let released = false;
+    const put = async () => {
+      if (released) return;
       try {
-        await files.writeText(path, `${JSON.stringify({ target, wrapper, ...record })}\n`);
+        await files.writeText(path, `${JSON.stringify({ target, wrapper, ...notes })}\n`);
       } catch (error) {
         // The lock itself holds; only who comes after a kill knows less.
         const why = messageOf(error);
         world.log.warn(`Cannot write "${path}": ${why}`, { event: "file-failed", path, why });
       }
     };
-    await write(left?.mount === undefined ? {} : { mount: left.mount });
+    // One after the other: the last word is what stays.
+    let writing = Promise.resolve();
+    const write = (more: LockNotes) => {
+      notes = { ...notes, ...more };
+      return writing = writing.then(put);
+    };
+    await write({});
     return {
       left,
       fd,
       write,
       async release() {
+        released = true;
+        await writing;
         await files.remove(path).catch(() => {});
         locks.close(fd);
       },

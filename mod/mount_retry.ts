@@ -66,7 +66,7 @@ export async function mountWhenThere(
       const mounting = mountSource(mount, target, found, lock.left, world, askType);
       const mounted = await (isRemote({ found }) ? untilStopped(mounting, stopping) : mounting);
       for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
-      if (mounted.ours) await lock.write({ mount: mounted.mark });
+      await lock.write({ mount: mounted.ours ? mounted.mark : undefined });
       return mounted;
     } catch (error) {
       if (!(error instanceof MountError)) throw error;

@@ -1,11 +1,11 @@
 /** P3: a rest-server that holds the lock without its wrapper is ended, and nobody else's process ever is. */
 import assert from "node:assert/strict";
 import { files } from "../../mod/edges.ts";
-import { lockName } from "../../mod/lock.ts";
+import { lockName, parseLockRecord } from "../../mod/lock.ts";
 import { markServer, type ServerMark } from "../../mod/processes.ts";
 import { chooseRunDirectory } from "../../mod/run_directory.ts";
 import { worldOf } from "../unit/fake_parts.ts";
-import { fakePlace, type Place, QUIET_ARGS } from "../support/fake_server.ts";
+import { fakePlace, type Place, QUIET_ARGS, waiting } from "../support/fake_server.ts";
 import { isRunning } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
@@ -13,11 +13,15 @@ import type { Wrapper } from "../support/wrapper.ts";
 /** No process has this number: it is above the kernel's greatest. */
 const DEAD = { pid: 2 ** 22 + 1, startTime: "1" };
 
+async function lockPath(place: Place, target: string): Promise<string> {
+  const directory = await chooseRunDirectory({ XDG_RUNTIME_DIR: place.path });
+  return `${directory}/${await lockName(target)}`;
+}
+
 /** A process that holds the lock of a target, as its lock file says or does not say. */
 async function orphan(place: Place, change: Partial<ServerMark>) {
   const target = `${place.path}/mnt`;
-  const directory = await chooseRunDirectory({ XDG_RUNTIME_DIR: place.path });
-  const path = `${directory}/${await lockName(target)}`;
+  const path = await lockPath(place, target);
   const child = new Deno.Command("flock", {
     args: ["--no-fork", path, "sleep", "1000"],
     stdin: "null",
@@ -109,4 +113,21 @@ Deno.test("P7: SIGTERM ends the wait for an orphan's lock: 0", async () => {
   wrapper.signal("SIGTERM");
   assert.equal(await wrapper.code(), 0);
   assert.ok(isRunning(left.pid));
+});
+
+Deno.test("P3: a launcher that is frozen while it waits, of a wrapper that was killed, is ended, too", async () => {
+  await using place = await fakePlace();
+  const target = `${place.path}/mnt`;
+  await using killed = place.start(await waiting(place, { target, blkid: ["exec sleep 1000"] }));
+  const lock = await lockPath(place, target);
+  const launcher = await until(async () => {
+    const left = parseLockRecord(await Deno.readTextFile(lock).catch(() => ""));
+    return left?.server?.pid;
+  }, "a launcher that the lock file names");
+  Deno.kill(launcher, "SIGSTOP");
+  killed.signal("SIGKILL");
+  await until(() => !isRunning(killed.pid), "the end of the program");
+  await using next = await startWaiting(place, target);
+  await next.errLine(new RegExp(`ended the .* of an earlier run, process ${launcher}:`));
+  await next.errLine(/waiting for LABEL=nobody-has-this/);
 });

@@ -365,6 +365,7 @@ export class FakeWorld {
       },
       launcher: {
         start: () => ({
+          pid: 0,
           launch: () => {
             const server = this.#startServer();
             return {

@@ -9,6 +9,7 @@ function launchers() {
   const started: (WaitingLauncher & { ended: boolean; dismissed: number })[] = [];
   const start = () => {
     const launcher = {
+      pid: 0,
       ended: false,
       dismissed: 0,
       launch: () => assert.fail("nothing is launched here"),
