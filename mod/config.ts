@@ -81,8 +81,8 @@ export const CONFIG = {
     fallback: "-",
     takes: "/dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL=, or what the file system itself takes",
     meaning:
-      "the disk: a path, a tag of blkid (its value with or without double quotes), or a source " +
-      "that is no device, such as `server:/export` or `tmpfs`",
+      "the disk: a path, a tag of blkid such as `UUID=...` (its value with or without double " +
+      "quotes), or a source that is no device, such as `server:/export` or `tmpfs`",
     parse: parseSource,
   }),
   MNT_TARGET: define({
@@ -133,8 +133,8 @@ export const CONFIG = {
     fallback: "-",
     takes: "uid:gid, both numbers, such as 1000:1000",
     meaning:
-      "the user that rest-server runs as; on vfat and exfat `uid=`, `gid=` and `umask=` join the data " +
-      "unless given",
+      "the user that rest-server runs as, as `uid:gid`; on vfat and exfat `uid=`, `gid=` and `umask=` " +
+      "join the data unless given",
     parse: parseUser,
   }),
   MNT_SANDBOX: define({

@@ -44,6 +44,9 @@ function plain(text: string): string {
 
 const MARK_WIDTH = 9;
 
+/** A value of this length, `PARTUUID=` and what follows, still moves the column of origins. */
+const VALUE_WIDTH = 45;
+
 /** Words of a verdict, with the numbers that led to it. */
 export function verdictText(findings: readonly Finding[]): string {
   const count = (level: Level, word: string) => {
@@ -110,7 +113,7 @@ function configurationLines(report: Report, paint: Paint): string[] {
     ...{ name, value: plain(value), from: plain(from) },
   }));
   const names = Math.max(...rows.map(({ name }) => name.length)) + 2;
-  const values = Math.min(40, Math.max(...rows.map(({ value }) => value.length)));
+  const values = Math.min(VALUE_WIDTH, Math.max(...rows.map(({ value }) => value.length)));
   return rows.map(({ name, value, from }) =>
     `  ${name.padEnd(names)}${value.padEnd(values)}  ${paint("faint", from)}`
   );

@@ -340,7 +340,11 @@ async function lookByPath(
   signal: AbortSignal,
 ): Promise<Look> {
   const facts = await world.files.stat(path);
-  if (facts === null) return { kind: "waiting", why: "no such device" };
+  if (facts === null) {
+    // The kernel gives such names in the order in which disks come.
+    const rename = /^\/dev\/[^/]+$/.test(path) ? "; UUID= finds a disk under any name" : "";
+    return { kind: "waiting", why: `no such device${rename}` };
+  }
   if (facts.kind !== "block device") {
     throw new Failure(
       "configuration",

@@ -155,15 +155,15 @@ export function serverFiles(args: ServerArgs, path: string, directory: string): 
   const file = (given: string | undefined, name: string) =>
     given === undefined ? resolvePath(name, path) : resolvePath(given, directory);
   const htpasswd = file(args.htpasswdFile, ".htpasswd");
+  const folder = resolvePath("..", htpasswd);
   return [
     ...args.usesHtpasswd
       ? [{
         path: htpasswd,
         what: "the password file",
         // Where it is missed, the disk is unmounted again at once: made then, it would lie beside it.
-        cure:
-          `make it with: htpasswd -B -c "${htpasswd}" USER (on the mounted disk, if it lies there), ` +
-          "or give --no-auth to serve everybody",
+        cure: `make it with: mkdir -p "${folder}" && htpasswd -B -c "${htpasswd}" USER ` +
+          "(mount the disk first, where it lies there), or give --no-auth to serve everybody",
       }]
       : [],
     ...args.tls

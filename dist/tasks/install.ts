@@ -88,7 +88,10 @@ async function install(layout: Layout, say: Say): Promise<void> {
 async function sayNext(layout: Layout, say: Say): Promise<void> {
   const [unit, hardened] = UNITS;
   if (await findProgram("rest-server") === undefined) {
-    say("rest-server is not in PATH: install it, or name it by MNT_SERVER");
+    say(
+      "rest-server is not in PATH: get it from https://github.com/restic/rest-server/releases, " +
+        "or name it by MNT_SERVER",
+    );
   }
   if (await isManaged(layout)) {
     await runCommand("systemctl", ["daemon-reload"]);

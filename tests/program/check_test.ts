@@ -230,7 +230,10 @@ Deno.test("check: password and TLS files that cannot be read: 78, each named wit
   const answer = await ask(place, { args, cwd: place.path });
   assert.equal(answer.exit_code, 78);
   const errors = said(answer, "error").join("\n");
-  assert.match(errors, /password file ".*\/\.htpasswd": it is not there -> make it with: htpasswd/);
+  assert.match(
+    errors,
+    /password file ".*\/\.htpasswd": it is not there -> make it with: mkdir -p ".*" && htpasswd/,
+  );
   assert.match(errors, /TLS key ".*\/private_key": it is not there -> give --tls-key/);
   assert.match(said(answer, "ok").join("\n"), /TLS certificate ".*\/cert" can be read/);
 });
