@@ -27,7 +27,7 @@ import { createLog, stderrOutlet } from "./mod/log.ts";
 import { Progress, stateFacts } from "./mod/progress.ts";
 import { type Run, run } from "./mod/run.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
-import { findSecrets } from "./mod/secrets.ts";
+import { findSecrets, variableTexts } from "./mod/secrets.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
 import { FORWARDED_SIGNALS, maskHolds, Signals } from "./mod/signals.ts";
 // Not later: Deno panics where it compiles a module and no descriptor is left.
@@ -187,7 +187,7 @@ function resetEnvironment(environment: Readonly<Record<string, string>>): void {
 /** From now on no line and no state shows what is secret in these. */
 function hideSecretsOf(variables: Readonly<Record<string, string>>, args: readonly string[]) {
   const values = Object.entries(variables).flatMap(([name, value]) =>
-    name.startsWith("MNT_") ? [value] : []
+    name.startsWith("MNT_") ? variableTexts(name, value) : []
   );
   log.hide(findSecrets([...values, ...args]));
 }

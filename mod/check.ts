@@ -10,6 +10,7 @@ import { unreadableVariables } from "./environment.ts";
 import { judgeFindings, loggedExit, type Report, reportJson, VERDICT_EXIT } from "./findings.ts";
 import { reportLines, reportText } from "./findings_text.ts";
 import { inspect } from "./inspect.ts";
+import { escapeJson } from "./log_form.ts";
 import { SIGNALS } from "./linux.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import type { Signals } from "./signals.ts";
@@ -66,7 +67,7 @@ async function show(report: Report, options: CheckOptions, world: World): Promis
   const terminal = Deno.stdout.isTerminal();
   const colours = terminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb";
   const text = args.includes("--json")
-    ? `${reportJson(report)}\n`
+    ? `${escapeJson(reportJson(report))}\n`
     : reportText(report, { colours, width: terminal ? terminalWidth() : PIPE_WIDTH });
   return await print(text, world) ? VERDICT_EXIT[verdict] : 1;
 }

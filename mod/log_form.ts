@@ -42,19 +42,28 @@ export function chooseOutlet(facts: StderrFacts): Outlet {
   return colours ? "colours" : "terminal";
 }
 
-/** Characters that would break a line or colour a terminal. */
+/** Characters that would break a line, colour a terminal or turn what follows from right to left. */
 // deno-lint-ignore no-control-regex -- they are what is meant
-const CONTROL = /[\x00-\x1f\x7f\x80-\x9f]/g;
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+const hexOf = (character: string, digits: number) =>
+  character.charCodeAt(0).toString(16).padStart(digits, "0");
 
 /** One line that drives no terminal, whatever a path or a label holds. */
 export function escape(text: string): string {
   return text.replace(
     CONTROL,
     (character) =>
-      NAMED[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+      NAMED[character] ??
+        (character < "\u0100" ? `\\x${hexOf(character, 2)}` : `\\u${hexOf(character, 4)}`),
   );
+}
+
+/** JSON that drives no terminal, either, and means the same: `JSON.stringify` escapes no more than it must. */
+export function escapeJson(json: string): string {
+  return json.replace(CONTROL, (found) => found === "\n" ? found : `\\u${hexOf(found, 4)}`);
 }
 
 /** Priorities of sd-daemon(3): SD_ERR, SD_WARNING, SD_INFO. */
@@ -104,14 +113,14 @@ export function formatText(line: Line, outlet: Outlet): string {
 /** One JSON object a line: `time`, `uptime_seconds`, `level`, `event`, `message` and the line's own facts. */
 export function formatJson(line: Line, outlet: Outlet): string {
   const { event, ...facts } = line.facts;
-  const object = JSON.stringify({
+  const object = escapeJson(JSON.stringify({
     time: new Date(line.timeMs).toISOString(),
     uptime_seconds: line.uptimeSeconds,
     level: line.level,
     event,
     message: line.message,
     ...facts,
-  });
+  }));
   // The journal takes the priority away before it stores the object.
   return outlet === "journal" ? PRIORITY[line.level] + object : object;
 }

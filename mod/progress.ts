@@ -83,8 +83,11 @@ export class Progress {
 
   /** Facts without a new phase. */
   note(facts: Partial<State>): void {
-    const source = facts.source ? { source: this.#hide(facts.source) } : {};
-    this.#state = { ...this.#state, ...facts, ...source };
+    const shown = {
+      ...facts.source ? { source: this.#hide(facts.source) } : {},
+      ...facts.devices ? { devices: facts.devices.map(this.#hide) } : {},
+    };
+    this.#state = { ...this.#state, ...facts, ...shown };
     for (const listener of this.#listeners) listener(this.#state);
   }
 

@@ -4,15 +4,18 @@
  * @module
  */
 
-/** Options of a mount whose values are for nobody's eyes: `password=` and `cred=` of cifs, `secretfile=` of ceph. */
-const NAME = String.raw`(?:pass|cred|secret)[\w.-]*`;
+/**
+ * Options of a mount whose values are for nobody's eyes: `password=` and `cred=` of cifs, `secretfile=` of
+ * ceph; and variables that somebody took for such options: `MNT_PASSWORD`.
+ */
+const NAME = String.raw`(?:MNT_)?(?:pass|cred|secret)[\w.-]*`;
 
 /** In mount data: up to the next comma outside quotes; cifs takes two for one of the password. */
 const OPTION = new RegExp(String.raw`((?:^|,)\s*${NAME}\s*=)((?:,,|"[^"]*"?|[^,"])+)`, "gi");
 
-/** The same in a sentence, as of the kernel, where a blank or a quote ends it, too. */
+/** The same in a sentence, as of the kernel, where a blank or a quote ends it, too; one that is hidden already stays. */
 const IN_TEXT = new RegExp(
-  String.raw`((?<![\w.-])${NAME}\s?=)("[^"]*"?|'[^']*'?|(?:,,|[^,\s"';|])+)`,
+  String.raw`((?<![\w.-])${NAME}\s?=)(?!\*{3}:?(?:\s|$))("[^"]*"?|'[^']*'?|(?:,,|[^,\s"';|])+)`,
   "gi",
 );
 
@@ -53,6 +56,11 @@ function urlSecrets(url: string): string[] {
 /** Shorter ones are hidden where their place gives them away, and not wherever they stand. */
 const KNOWN_MIN_LENGTH = 4;
 
+/** A variable as {@linkcode findSecrets} takes it: what it holds, and that once more with its name. */
+export function variableTexts(name: string, value: string): string[] {
+  return [value, `${name}=${value}`];
+}
+
 /**
  * The secrets in values of the configuration, to be hidden wherever they turn up.
  *
@@ -65,9 +73,9 @@ export function findSecrets(values: Iterable<string>): string[] {
       .map(([, , secret = ""]) => secret.trim());
     for (const secret of [...options, ...urlSecrets(value)]) {
       const bare = secret.replace(/^"([^"]*)"$/, "$1");
-      // As it came, as the file system takes it, and as it stands in quotes.
+      // As it came, as the file system takes it, and as it stands in quotes, also in those of a shell.
       for (const form of [secret, bare, bare.replaceAll(",,", ",")]) {
-        found.add(form).add(JSON.stringify(form).slice(1, -1));
+        found.add(form).add(JSON.stringify(form).slice(1, -1)).add(form.replaceAll("'", "'\\''"));
       }
     }
   }

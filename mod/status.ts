@@ -7,7 +7,7 @@ import type { StatsFs } from "node:fs";
 import { ConfigError, mergeSettings } from "./config.ts";
 import { readConfigDirectory } from "./config_directory.ts";
 import { EXIT, messageOf } from "./exit.ts";
-import { chooseOutlet } from "./log_form.ts";
+import { chooseOutlet, escapeJson } from "./log_form.ts";
 import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
@@ -138,7 +138,7 @@ export async function showStatus(
     ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
   });
   const text = json
-    ? `${JSON.stringify(statusReport(status, now), null, 2)}\n`
+    ? `${escapeJson(JSON.stringify(statusReport(status, now), null, 2))}\n`
     : statusText(status, now, outlet === "colours");
   if (!await print(text)) return 1;
   return allServe(status) ? 0 : EXIT["no device"].host;

@@ -47,7 +47,10 @@ async function ask(place: Place, options: Partial<WrapperOptions>): Promise<Answ
   const args = ["check", "--json", ...options.args ?? []];
   await using wrapper = await start(place, { ...options, args });
   const code = await wrapper.code();
-  const answer: Answer = JSON.parse(wrapper.outLines.join("\n"));
+  const text = wrapper.outLines.join("\n");
+  // deno-lint-ignore no-control-regex -- none of them may get to a terminal
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  const answer: Answer = JSON.parse(text);
   assert.deepEqual(schemaFaults(schema, answer), []);
   assert.equal(answer.exit_code, code, wrapper.errLines.join("\n"));
   assert.equal(await place.started(), false, "rest-server was started");
@@ -95,6 +98,24 @@ Deno.test("check: nothing is changed: no target, no lock, no run directory, no d
   const answer = await ask(place, { env, args });
   assert.match(said(answer, "ok").join("\n"), /is a socket that nobody listens on/);
   assert.deepEqual([list(), Deno.readTextFileSync("/proc/self/mountinfo")], before);
+});
+
+Deno.test("check: a label that drives a terminal is told as it is, and drives none", async () => {
+  await using place = await fakePlace();
+  const label = "\x9b31m\x7f\u202e";
+  const MNT_BLKID = await fakeBlkid(place, `/dev/sdx1: LABEL="${label}" TYPE="ext4"`);
+  const env = { MNT_BLKID, MNT_SOURCE: "LABEL=other", MNT_TARGET: `${place.path}/mnt` };
+  const answer = await ask(place, { env, args: ["--path", `${place.path}/mnt/restic`] });
+  assert.ok(
+    answer.devices.some(({ tags }) => tags["LABEL"] === label),
+    JSON.stringify(answer.devices),
+  );
+});
+
+Deno.test("check: a password in a variable that nobody knows is not shown", async () => {
+  await using place = await fakePlace();
+  const answer = await ask(place, { env: { MNT_PASSWORD: "top secret" } });
+  assert.doesNotMatch(JSON.stringify(answer), /top|secret/);
 });
 
 Deno.test("check: every fault of the configuration is a finding, and the rest is looked at all the same: 78", async () => {

@@ -109,7 +109,7 @@ Deno.test("maskReport() leaves the words of the schema alone, whatever the passw
 
 const FINDINGS = [
   ok("blkid", "blkid is there"),
-  error("source", "one two three four five six seven", "do\x1b[2Jthis"),
+  error("source", "one two three four five six seven", "do\x1b[2J\u202ethis"),
   note("command", "mount -o rw,nosuid,nodev,noexec,relatime /dev/disk /target/of/the/mount"),
   server.warning("--tls", "in the clear", "give --tls"),
 ];
@@ -133,7 +133,7 @@ Disk
   ok       blkid    blkid is there
   error    source   one two three four five six
                     seven
-                    -> do\\x1b[2Jthis
+                    -> do\\x1b[2J\\u202ethis
   note     command  mount -o rw,nosuid,nodev,noexec,relatime /dev/disk /target/of/the/mount
 
 rest-server
@@ -165,7 +165,7 @@ Deno.test("reportLines() are levels and lines, the defaults in one of them", () 
     { level: "info", text: "disk: blkid: blkid is there" },
     {
       level: "error",
-      text: "disk: source: one two three four five six seven; do\x1b[2Jthis",
+      text: "disk: source: one two three four five six seven; do\x1b[2J\u202ethis",
     },
     { level: "info", text: `disk: command: ${FINDINGS[2]!.text}` },
     { level: "warn", text: "server: --tls: in the clear; give --tls" },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chooseOutlet,
+  escapeJson,
   formatJson,
   formatText,
   type Line,
@@ -52,15 +53,26 @@ Deno.test("formatText() writes a line for whoever reads it", () => {
 });
 
 Deno.test("one event is one line, whatever a name in it holds", () => {
-  const message = "a\nb\r\n\tc\x1b[31m\x00\x7f\x9b größe $& {line}";
-  const shown = "a\\nb\\r\\n\\tc\\x1b[31m\\x00\\x7f\\x9b größe $& {line}";
+  const message = "a\nb\r\n\tc\x1b[31m\x00\x7f\x9b größe $& {line}\u202e\u2028";
+  const shown = "a\\nb\\r\\n\\tc\\x1b[31m\\x00\\x7f\\x9b größe $& {line}\\u202e\\u2028";
   for (const outlet of OUTLETS) {
     const text = formatText({ ...LINE, message }, outlet);
     assert.ok(text.endsWith(shown), text);
     assert.equal(text.split("\n").length, 1);
     assert.ok(formatText({ ...LINE, message: "" }, outlet).length < 60);
   }
-  assert.equal(formatJson({ ...LINE, message }, "plain").split("\n").length, 1);
+  const json = formatJson({ ...LINE, message }, "plain");
+  assert.match(json, /^[ -~äöüß]*$/);
+  assert.equal(JSON.parse(json).message, message);
+});
+
+Deno.test("escapeJson() keeps the line breaks of JSON, and means what it was given", () => {
+  const value = { label: "\x1b[31m\x9b31m\x7f\u2066", rows: ["a\nb"] };
+  const json = JSON.stringify(value, null, 2);
+  const text = escapeJson(json);
+  assert.match(text, /^[ -~\n]*$/);
+  assert.deepEqual(JSON.parse(text), value);
+  assert.equal(text.split("\n").length, json.split("\n").length);
 });
 
 Deno.test("a stack is several lines for a person and the journal, each with its priority, and one elsewhere", () => {

@@ -35,3 +35,11 @@ Deno.test("a failure is kept through later phases", () => {
   progress.enter("serving", "serving");
   assert.deepEqual(progress.state.failure, { text: "Cannot mount", atMs: 5 });
 });
+
+Deno.test("what is secret is in no text, source, device or failure", () => {
+  const progress = new Progress(() => 0, (text) => text.replaceAll("top", "***"));
+  const source = "//me:top@box/share";
+  progress.enter("mounting", `mounting "${source}"`, { source, devices: [source] });
+  progress.failed(`Cannot mount "${source}"`);
+  assert.doesNotMatch(JSON.stringify(progress.state), /top/);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { findSecrets, hideSecrets, maskSecrets } from "../../mod/secrets.ts";
+import { quote } from "../../mod/origins.ts";
+import { findSecrets, hideSecrets, maskSecrets, variableTexts } from "../../mod/secrets.ts";
 
 Deno.test("maskSecrets() hides the values that are for nobody's eyes, and nothing else", () => {
   const cases: [string, string][] = [
@@ -15,6 +16,7 @@ Deno.test("maskSecrets() hides the values that are for nobody's eyes, and nothin
     [" pass = a ,ro", " pass =***,ro"],
     ['x="open,password=top', 'x="open,password=***'],
     ["bypass=1,pass,subvol=pass,password=", "bypass=1,pass,subvol=pass,password="],
+    ["MNT_PASSWORD=top", "MNT_PASSWORD=***"],
   ];
   for (const [data, shown] of cases) assert.equal(maskSecrets(data), shown);
 });
@@ -34,6 +36,8 @@ Deno.test("hideSecrets() hides what looks like a secret in any sentence, and not
     ],
     ["libceph: bad option at 'secret=AQ==,x=1'", "libceph: bad option at 'secret=***,x=1'"],
     ['takes password="a b" | next', "takes password=*** | next"],
+    ["MNT_PASSWORD=top (environment)", "MNT_PASSWORD=*** (environment)"],
+    ["as ceph with secret=***: ENODEV", "as ceph with secret=***: ENODEV"],
     // No secrets.
     ['Cannot mount "box:/export/@1" as nfs4', 'Cannot mount "box:/export/@1" as nfs4'],
     ["subvol=/@home,compress=zstd:3", "subvol=/@home,compress=zstd:3"],
@@ -65,9 +69,15 @@ Deno.test("a secret of the configuration is hidden wherever it turns up, quoted 
         assert.ok(!shown.includes(secret), `${shown} of ${JSON.stringify(known)}`);
         assert.ok(!shown.includes(JSON.stringify(secret).slice(1, -1)), shown);
       }
+      assert.ok(!hideSecrets(quote(secret), known).includes("xZ"), quote(secret));
     }),
     { numRuns: 1000 },
   );
+});
+
+Deno.test("a variable that is called as a password is one, and no other variable", () => {
+  assert.deepEqual(findSecrets(variableTexts("MNT_PASSWORD", "top secret")), ["top secret"]);
+  assert.deepEqual(findSecrets(variableTexts("MNT_TARGET", "/top/secret")), []);
 });
 
 Deno.test("a text of any length and kind is masked in linear time", () => {
