@@ -5,9 +5,12 @@
  * @module
  */
 import { REMIND_AFTER_MS, Reminder } from "./announce.ts";
+import type { Blkid } from "./ask_blkid.ts";
 import type { MountConfig } from "./config.ts";
+import { type DiskList, listDisks } from "./disks.ts";
 import { Failure } from "./exit.ts";
-import { type Blkid, type DiskList, type FoundSource, listDisks, lookOnce } from "./look.ts";
+import type { FoundSource } from "./found.ts";
+import { lookOnce } from "./look.ts";
 import type { SourceSpec } from "./source.ts";
 import type { World } from "./world.ts";
 

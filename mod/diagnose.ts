@@ -12,9 +12,9 @@ import {
   parseRights,
   warnOfMount,
 } from "./explain.ts";
+import type { FoundSource } from "./found.ts";
 import { kernelMessages } from "./kmsg.ts";
 import { ERRNO } from "./linux.ts";
-import type { FoundSource } from "./look.ts";
 import { readTextIfAny } from "./paths.ts";
 import type { MountSpec } from "./source.ts";
 import type { World } from "./world.ts";

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { isGone } from "./disks.ts";
 import { Failure } from "./exit.ts";
+import type { FoundSource } from "./found.ts";
 import { majorMinor, MS_NOATIME, MS_RDONLY, MS_RELATIME, MS_STRICTATIME } from "./linux.ts";
-import { type FoundSource, isGone } from "./look.ts";
 import { parseMountOptions, splitOptions } from "./mount_options.ts";
 import { type MountInfo, parseMountinfo } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";

@@ -3,14 +3,16 @@
  *
  * @module
  */
+import { askBlkid, type Blkid, needsBlkid } from "./ask_blkid.ts";
 import type { BlockDevice } from "./blkid.ts";
 import type { Config, MountConfig } from "./config.ts";
 import { Failure, messageOf } from "./exit.ts";
 import { type Finding, findingsOf, type ShownDevice } from "./findings.ts";
+import type { FoundSource } from "./found.ts";
 import { unmountable } from "./hints.ts";
 import { describeDevice, explainAbsence, listDevices, shownDevices } from "./inspect_devices.ts";
 import { compareTypes, inspectKernel } from "./inspect_kernel.ts";
-import { askBlkid, type Blkid, type FoundSource, lookOnce, needsBlkid } from "./look.ts";
+import { lookOnce } from "./look.ts";
 import { readTextIfAny } from "./paths.ts";
 import { findBlkid } from "./server.ts";
 import type { World } from "./world.ts";

@@ -5,16 +5,16 @@
  */
 import type { Ahead } from "./ahead.ts";
 import { Reminder } from "./announce.ts";
+import { askBlkid } from "./ask_blkid.ts";
 import { contentOf } from "./blkid.ts";
 import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
 import { errnoName } from "./linux.ts";
 import type { TargetLock } from "./lock.ts";
-import { askBlkid } from "./look.ts";
 import { type Mounted, MountError, mountSource } from "./mount.ts";
-import type { Run } from "./run.ts";
 import { isRemote, untilStopped } from "./remote.ts";
+import type { Run } from "./run.ts";
 import { findBlkid } from "./server.ts";
 
 /** Pauses between attempts to mount grow from the first to the last. */

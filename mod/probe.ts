@@ -5,9 +5,9 @@
  * @module
  */
 import type { MountConfig } from "./config.ts";
+import { isGone, readDiskSequence } from "./disks.ts";
 import { readMounts } from "./existing.ts";
 import { errnoOf, messageOf } from "./exit.ts";
-import { isGone, readDiskSequence } from "./look.ts";
 import type { Mounted } from "./mount.ts";
 import { splitOptions } from "./mount_options.ts";
 import { type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";

@@ -8,6 +8,7 @@
  * @module
  */
 import { Ahead } from "./ahead.ts";
+import { needsBlkid } from "./ask_blkid.ts";
 import type { Config, MountConfig } from "./config.ts";
 import {
   type Ending,
@@ -19,7 +20,6 @@ import {
   withUnmount,
 } from "./exit.ts";
 import { lockTarget, type TargetLock } from "./lock.ts";
-import { needsBlkid } from "./look.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
 import { delayRestart, waitAfterLoss } from "./restart.ts";

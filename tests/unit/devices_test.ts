@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mergeSettings, type MountConfig, parseConfig } from "../../mod/config.ts";
 import { waitForSource } from "../../mod/devices.ts";
-import { askBlkid } from "../../mod/look.ts";
+import { askBlkid } from "../../mod/ask_blkid.ts";
 import { clock, files, programs, watchDevices } from "../../mod/edges.ts";
 import { Failure } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { MountConfig } from "../../mod/config.ts";
 import { kernelNames, watchDisk } from "../../mod/loss.ts";
-import type { FoundSource } from "../../mod/look.ts";
+import type { FoundSource } from "../../mod/found.ts";
 import type { Mounted } from "../../mod/mount.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { type Findings, judgeOptions, probe } from "../../mod/probe.ts";
