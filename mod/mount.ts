@@ -158,12 +158,14 @@ async function alignFlags(
 }
 
 /**
- * Waits until an export that is mounted already answers: what comes next would hold up the whole program.
+ * Waits until an export that is mounted already answers. Nothing may ask it before: without a word it would
+ * wait as long as the server is away, or take its silence for a fault of the configuration.
  *
  * @throws {MountError} to be tried again.
  */
 async function awaitServer(spec: MountSpec, world: World): Promise<void> {
   const { target, source } = spec;
+  if (mountAt(await readMounts(world), target) === undefined) return;
   try {
     // stat(2) would be answered from the cache, open(2) asks the server.
     await announced(`a look at "${target}"`, world.files.list(target), world);
@@ -259,6 +261,7 @@ export async function mountSource(
   askType: AskType = () => Promise.resolve(undefined),
 ): Promise<Mounted> {
   const spec = mountSpec(mount, target, found);
+  if (isRemote({ found })) await awaitServer(spec, world);
   await makeTarget(target, world);
   // A wait can be long: mount(2) would follow a symlink that came meanwhile, off the place that is locked.
   const real = await world.files.realPath(target);
@@ -272,7 +275,6 @@ export async function mountSource(
   const before = await clearDead(target, left, world);
   let warning: string | undefined;
   if (before !== undefined) {
-    if (isRemote({ found })) await awaitServer(spec, world);
     await refuseForeign(before, spec, found, world);
     await alignFlags(before, spec, found, askType, world);
   } else {

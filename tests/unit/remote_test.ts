@@ -1,11 +1,13 @@
 /** Calls that wait for a server which never answers. */
 import assert from "node:assert/strict";
-import type { Mounted } from "../../mod/mount.ts";
+import type { MountConfig } from "../../mod/config.ts";
+import type { FoundSource } from "../../mod/found.ts";
+import { type Mounted, MountError, mountSource } from "../../mod/mount.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { patientCall, untilStopped } from "../../mod/remote.ts";
 import { detach, unmount } from "../../mod/unmount.ts";
 import type { World } from "../../mod/world.ts";
-import { filesOf, worldOf } from "./fake_parts.ts";
+import { facts, filesOf, worldOf } from "./fake_parts.ts";
 
 /** An export on /mnt, as mountinfo shows it. */
 const MOUNTINFO = "30 1 0:50 / /mnt rw - nfs4 server:/export rw\n";
@@ -142,4 +144,45 @@ Deno.test("P7: MNT_DETACH that waits for its server has done its work all the sa
   const { said, world, mounted } = hangingExport("always");
   assert.equal(await detach(mounted, world), true);
   assert.match(said.at(-1)!, /^detached "\/mnt"/);
+});
+
+/** Mounting an export that is on its target already; it is asked by `list` alone, until that answers. */
+function mountedExport(list: () => Promise<string[]>) {
+  const { said, world } = mountOf([]);
+  const files = {
+    ...filesOf({ "/proc/self/mountinfo": MOUNTINFO, "/mnt": facts("directory") }),
+    list,
+    makeDirectory: () => {
+      said.push("the target is asked for");
+      return Promise.reject(new Error(said.at(-1)));
+    },
+  };
+  const mount = { user: null, data: "", flags: 0 } as MountConfig;
+  const found = { source: "server:/export", fstype: "nfs4", majorMinors: [], otherMembers: [] };
+  const mounting = mountSource(
+    mount,
+    "/mnt",
+    found as unknown as FoundSource,
+    undefined,
+    worldOf({ log: world.log, clock: world.clock, files }),
+  );
+  return { said, mounting };
+}
+
+Deno.test("P7: an export that is mounted already and does not answer is said to hang", async () => {
+  const list = Promise.withResolvers<string[]>();
+  const { said, mounting } = mountedExport(() => list.promise);
+  const refused = assert.rejects(mounting, /the target is asked for/);
+  while (said.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  assert.match(said[0]!, /^still in a look at "\/mnt" for 10 s/);
+  list.resolve([]);
+  await refused;
+});
+
+Deno.test("P8: one that answers with an error is tried again, and is no fault of the configuration", async () => {
+  const { mounting } = mountedExport(() => Promise.reject(new Error("ETIMEDOUT")));
+  const error = await mounting.catch((error) => error);
+  assert.ok(error instanceof MountError, String(error));
+  assert.equal(error.explanation.retry, true);
+  assert.match(error.message, /^Cannot take over the mount of "server:\/export" on "\/mnt": /);
 });
