@@ -1,12 +1,13 @@
 /**
- * One boot on kernel.arm64 with an ext4 disk: late, used, restarted, stopped, and switched off during a
- * backup. The smoke test is this file with one round in place of five.
+ * One boot on kernel.arm64 with an ext4 disk: checked, late, used, restarted, stopped, and switched off
+ * during a backup. The smoke test is this file with one round in place of five.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { restic, resticRoundTrip } from "../support/restic.ts";
 import { prove, rounds } from "../support/soak.ts";
+import { until } from "../support/wait.ts";
 import {
   checkFiles,
   listens,
@@ -19,7 +20,7 @@ import {
 } from "./support/backup.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
 import { rootDigest } from "./support/image.ts";
-import { ARM64, BACKUP, EXT4 } from "./support/services.ts";
+import { ARM64, BACKUP, CHECKED, EXT4 } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
 const SERVICE = BACKUP.name;
@@ -51,6 +52,41 @@ await session.scenario(
     const machine = await session.boot();
     disk = await makeDisk(await session.directory(), "ext4", "ext4", EXT4.identity, 256);
     assert.equal((await machine.web.status(SERVICE)).Stopped, false);
+  },
+);
+
+// Before the late disk: its time passes meanwhile.
+await session.scenario(
+  "MNT_CHECK=1: the report is in the log, nothing is mounted, and 125 ends supervision",
+  120,
+  async () => {
+    const { machine } = session;
+    const directory = await session.directory();
+    const checked = await makeDisk(directory, "checked", "ext4", CHECKED.identity, 8);
+    await machine.plug(checked);
+    await untilInGuest(machine, "[ -b /dev/sda ]");
+    await machine.web.press("restart", "checked");
+    const lines = await machine.web.log("checked", /exit status 125/);
+    const report = lines.join("\n");
+    for (
+      const line of [
+        /: MNT_CHECK=1 \(environment\)$/m,
+        /: mount: command: mount -t ext4 -o \S+ \/dev\/sda \/perm\/checked$/m,
+        /: fine: nothing must be changed \(0 errors/m,
+        /should not be supervised, stopping/,
+      ]
+    ) assert.match(report, line);
+    const status = () => machine.web.status("checked");
+    await until(async () => (await status()).Stopped, "supervision to end");
+    const { Pid } = await status();
+    // gokrazy would start it again after 1 s: that it does not can only be seen by waiting longer.
+    await untilUptime(machine, await machine.uptimeSeconds() + 4);
+    assert.deepEqual(await status(), { ...await status(), Stopped: true, Pid });
+    assert.equal(await machine.sh("grep -c ^/dev/sda /proc/mounts || true"), "0");
+    await machine.sh(`! [ -e /perm/checked ] && ! ${listens(CHECKED.port)}`);
+
+    await machine.pull(checked);
+    await untilInGuest(machine, "! [ -b /dev/sda ]");
   },
 );
 

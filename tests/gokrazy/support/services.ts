@@ -36,6 +36,11 @@ export const VFAT = {
   port: 8002,
   identity: { uuid: "1234abcd" },
 } as const satisfies ServedDisk;
+/** A disk that is only looked at. */
+export const CHECKED = {
+  port: 8006,
+  identity: { label: "checked" },
+} as const satisfies ServedDisk;
 /** A directory of the host, by the name under which QEMU offers it to virtio-9p. */
 export const SHARE = { port: 8003, tag: "backups" } as const;
 
@@ -64,6 +69,10 @@ export const ARM64: ImageSpec = {
     // Without a source.
     diskService("misconfigured", 8004, { MNT_FSTYPE: "ext4" }),
     diskService("missing", 8005, { MNT_SOURCE: "LABEL=nowhere", MNT_WAIT: "1" }),
+    diskService("checked", CHECKED.port, {
+      MNT_SOURCE: `LABEL=${CHECKED.identity.label}`,
+      MNT_CHECK: "1",
+    }),
   ],
 };
 
