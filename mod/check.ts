@@ -10,10 +10,10 @@ import { unreadableVariables } from "./environment.ts";
 import { judgeFindings, loggedExit, type Report, reportJson, VERDICT_EXIT } from "./findings.ts";
 import { reportLines, reportText } from "./findings_text.ts";
 import { inspect } from "./inspect.ts";
-import { escapeJson } from "./log_form.ts";
 import { SIGNALS } from "./linux.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import type { Signals } from "./signals.ts";
+import { escapeJson, hasColours } from "./terminal.ts";
 import type { World } from "./world.ts";
 
 /** How the check was asked for. */
@@ -65,7 +65,10 @@ async function show(report: Report, options: CheckOptions, world: World): Promis
     return loggedExit(verdict, world.platform);
   }
   const terminal = Deno.stdout.isTerminal();
-  const colours = terminal && !environment["NO_COLOR"] && environment["TERM"] !== "dumb";
+  const colours = hasColours({
+    terminal,
+    ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
+  });
   const text = args.includes("--json")
     ? `${escapeJson(reportJson(report))}\n`
     : reportText(report, { colours, width: terminal ? terminalWidth() : PIPE_WIDTH });

@@ -13,33 +13,15 @@ import {
 } from "./findings.ts";
 import { wrap } from "./help.ts";
 import { quote } from "./origins.ts";
+import { escape, type Paint, painter } from "./terminal.ts";
 
-/** Colours of ECMA-48, see console_codes(4). */
-const COLOURS: Readonly<Record<Level | "heading" | "faint", string>> = {
-  ok: "\x1b[32m",
-  note: "\x1b[36m",
-  warning: "\x1b[33m",
-  error: "\x1b[1;31m",
-  heading: "\x1b[1m",
-  faint: "\x1b[2m",
-};
-type Paint = (kind: keyof typeof COLOURS, text: string) => string;
+const LEVEL_COLOUR = { ok: "green", note: "cyan", warning: "yellow", error: "red" } as const;
 
 /** How text is laid out. */
 export interface Layout {
   readonly colours: boolean;
   /** Columns. */
   readonly width: number;
-}
-
-// deno-lint-ignore no-control-regex -- they are what is meant: a label can hold what drives a terminal
-const CONTROL = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-function plain(text: string): string {
-  return text.replace(CONTROL, (character) => {
-    const hex = character.charCodeAt(0).toString(16);
-    return hex.length > 2 ? `\\u${hex.padStart(4, "0")}` : `\\x${hex.padStart(2, "0")}`;
-  });
 }
 
 const MARK_WIDTH = 9;
@@ -68,11 +50,11 @@ function findingLines(finding: Finding, nameWidth: number, { width }: Layout, pa
   const indent = " ".repeat(2 + MARK_WIDTH + nameWidth);
   // A command line is for copying.
   const room = name === "command" ? Infinity : Math.max(30, width - indent.length);
-  const [first, ...more] = wrap(plain(text), room, indent).split("\n");
-  const mark = paint(level, level.padEnd(MARK_WIDTH));
+  const [first, ...more] = wrap(escape(text), room, indent).split("\n");
+  const mark = paint(LEVEL_COLOUR[level], level.padEnd(MARK_WIDTH));
   const lines = [`  ${mark}${name.padEnd(nameWidth)}${first!.trimStart()}`, ...more];
   if (cure === null) return lines;
-  const cured = wrap(plain(cure), room - 3, `${indent}   `).trimStart();
+  const cured = wrap(escape(cure), room - 3, `${indent}   `).trimStart();
   return [...lines, `${indent}${paint("faint", "->")} ${cured}`];
 }
 
@@ -110,7 +92,7 @@ function argumentLines(args: Report["arguments"]): { value: string; from: string
 /** A table of what is configured, and from where. */
 function configurationLines(report: Report, paint: Paint): string[] {
   const rows = configurationRows(report).map(({ name, value, from }) => ({
-    ...{ name, value: plain(value), from: plain(from) },
+    ...{ name, value: escape(value), from: escape(from) },
   }));
   const names = Math.max(...rows.map(({ name }) => name.length)) + 2;
   const values = Math.min(VALUE_WIDTH, Math.max(...rows.map(({ value }) => value.length)));
@@ -121,17 +103,17 @@ function configurationLines(report: Report, paint: Paint): string[] {
 
 /** The whole report for people; it ends with the verdict, which then stands above the prompt. */
 export function reportText(report: Report, layout: Layout): string {
-  const paint: Paint = (kind, text) => layout.colours ? `${COLOURS[kind]}${text}\x1b[0m` : text;
+  const paint = painter(layout.colours);
   const { findings } = report;
   const lines: string[] = [];
   for (const [area, heading] of Object.entries(AREAS)) {
     const own = findings.filter((finding) => finding.area === area);
     const table = area === "configuration" ? [...configurationLines(report, paint), ""] : [];
     if (table.length + own.length === 0) continue;
-    lines.push(paint("heading", heading), ...table, ...areaLines(own, layout, paint), "");
+    lines.push(paint("bold", heading), ...table, ...areaLines(own, layout, paint), "");
   }
   const level = { "fine": "ok", "no device": "warning", "change": "error" } as const;
-  const verdict = paint(level[judgeFindings(findings)], verdictText(findings));
+  const verdict = paint(LEVEL_COLOUR[level[judgeFindings(findings)]], verdictText(findings));
   return `${[...lines, verdict].join("\n")}\n`;
 }
 

@@ -8,7 +8,7 @@ import { ERRNO, errnoName } from "./linux.ts";
 import type { MountInfo } from "./mountinfo.ts";
 import { Orphan } from "./orphan.ts";
 import { readTextIfAny } from "./paths.ts";
-import { markProcess, type ProcessMark, type ServerMark } from "./processes.ts";
+import { isProcessMark, markProcess, type ProcessMark, type ServerMark } from "./processes.ts";
 import type { World } from "./world.ts";
 
 /** flock(2) on a file by path. */
@@ -54,16 +54,13 @@ export interface TargetLock {
   release(): Promise<void>;
 }
 
-const isMark = (mark: ProcessMark | undefined) =>
-  Number.isInteger(mark?.pid) && typeof mark!.startTime === "string";
-
 /** Parses a lock file, of which only the first line counts; `undefined` for one that is empty or cut short. */
 export function parseLockRecord(text: string): LockRecord | undefined {
   try {
     const record = JSON.parse(text.split("\n", 1)[0]!);
-    if (typeof record?.target !== "string" || !isMark(record.wrapper)) return undefined;
+    if (typeof record?.target !== "string" || !isProcessMark(record.wrapper)) return undefined;
     const { server, ...rest } = record;
-    return isMark(server) ? { ...rest, server } : rest;
+    return isProcessMark(server) ? { ...rest, server } : rest;
   } catch {
     return undefined;
   }

@@ -4,6 +4,14 @@
  * @module
  */
 import type { LineFacts } from "./events.ts";
+import {
+  escape,
+  escapeJson,
+  hasColours,
+  type Paint,
+  painter,
+  type TerminalFacts,
+} from "./terminal.ts";
 
 export type Level = "info" | "warning" | "error";
 
@@ -22,62 +30,29 @@ export interface Line {
 export type Outlet = "plain" | "terminal" | "colours" | "journal";
 
 /** What is known of stderr and of who is behind it. */
-export interface StderrFacts {
-  readonly terminal: boolean;
+export interface StderrFacts extends TerminalFacts {
   /** `device:inode` of fstat(2), both decimal. */
   readonly stream: string | undefined;
   /** `$JOURNAL_STREAM` of systemd.exec(5): the stream that leads to the journal. */
   readonly journalStream: string | undefined;
-  /** `$NO_COLOR`: no colours where it is set and not empty. */
-  readonly noColor: string | undefined;
-  /** `$TERM`: `dumb`, or none, is a terminal that may show colours as rubbish. */
-  readonly term: string | undefined;
 }
 
 /** Who reads stderr: the journal is believed only where the stream is our own, for children inherit the variable. */
 export function chooseOutlet(facts: StderrFacts): Outlet {
   if (facts.journalStream && facts.stream === facts.journalStream) return "journal";
   if (!facts.terminal) return "plain";
-  const colours = !facts.noColor && facts.term && facts.term !== "dumb";
-  return colours ? "colours" : "terminal";
-}
-
-/** Characters that would break a line, colour a terminal or turn what follows from right to left. */
-// deno-lint-ignore no-control-regex -- they are what is meant
-const CONTROL = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-
-const hexOf = (character: string, digits: number) =>
-  character.charCodeAt(0).toString(16).padStart(digits, "0");
-
-/** One line that drives no terminal, whatever a path or a label holds. */
-export function escape(text: string): string {
-  return text.replace(
-    CONTROL,
-    (character) =>
-      NAMED[character] ??
-        (character < "\u0100" ? `\\x${hexOf(character, 2)}` : `\\u${hexOf(character, 4)}`),
-  );
-}
-
-/** JSON that drives no terminal, either, and means the same: `JSON.stringify` escapes no more than it must. */
-export function escapeJson(json: string): string {
-  return json.replace(CONTROL, (found) => found === "\n" ? found : `\\u${hexOf(found, 4)}`);
+  return hasColours(facts) ? "colours" : "terminal";
 }
 
 /** Priorities of sd-daemon(3): SD_ERR, SD_WARNING, SD_INFO. */
 const PRIORITY: Readonly<Record<Level, string>> = { error: "<3>", warning: "<4>", info: "<6>" };
 
-/** Levels in colours of ECMA-48, see console_codes(4). */
-const COLOURED: Readonly<Record<Level, string>> = {
-  error: "\x1b[1;31merror:\x1b[0m ",
-  warning: "\x1b[33mwarning:\x1b[0m ",
-  info: "",
-};
+const PLAIN = painter(false);
+const COLOURED = painter(true);
 
-function levelWord({ level }: Line): string {
-  return level === "info" ? "" : `${level}: `;
+function levelWord({ level }: Line, paint: Paint = PLAIN): string {
+  if (level === "info") return "";
+  return `${paint(level === "error" ? "red" : "yellow", `${level}:`)} `;
 }
 
 /** The message, and each line of a stack below it. */
@@ -102,8 +77,10 @@ export function formatText(line: Line, outlet: Outlet): string {
     }
     case "terminal":
       return [`${dayTime(line)} ${levelWord(line)}${first}`, ...more].join("\n");
-    case "colours":
-      return [`\x1b[2m${dayTime(line)}\x1b[0m ${COLOURED[line.level]}${first}`, ...more].join("\n");
+    case "colours": {
+      const time = COLOURED("faint", dayTime(line));
+      return [`${time} ${levelWord(line, COLOURED)}${first}`, ...more].join("\n");
+    }
     case "journal":
       // The journal has the time and the name itself, and shows the level by its own means.
       return [first, ...more].map((text) => PRIORITY[line.level] + text).join("\n");

@@ -21,6 +21,12 @@ export interface ProcessMark {
   readonly startTime: string;
 }
 
+/** Whether what a file holds is a mark. */
+export function isProcessMark(value: unknown): value is ProcessMark {
+  const mark = value as Partial<ProcessMark> | null | undefined;
+  return Number.isSafeInteger(mark?.pid) && mark!.pid! >= 0 && typeof mark!.startTime === "string";
+}
+
 /** A rest-server, or the launcher that becomes it. */
 export interface ServerMark extends ProcessMark {
   /** What it runs, by its path. */

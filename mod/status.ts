@@ -7,7 +7,6 @@ import type { StatsFs } from "node:fs";
 import { ConfigError, mergeSettings } from "./config.ts";
 import { readConfigDirectory } from "./config_directory.ts";
 import { EXIT, messageOf } from "./exit.ts";
-import { chooseOutlet, escapeJson } from "./log_form.ts";
 import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
@@ -20,6 +19,7 @@ import {
 } from "./status_look.ts";
 import { parseStatusRecord } from "./status_record.ts";
 import { allServe, type Status, statusReport, statusText } from "./status_text.ts";
+import { escapeJson, hasColours } from "./terminal.ts";
 import type { Files, World } from "./world.ts";
 
 /** statfs(2), off the main thread. Loaded where it is used, for it takes 35 ms. */
@@ -133,13 +133,13 @@ export async function showStatus(
   const target = await askedTarget(environment, world.files);
   const status = await findStatus(target, await findRunDirectories(environment), edges);
   const now = { bootMs: Deno.osUptime() * 1000, wallMs: Date.now() };
-  const outlet = chooseOutlet({
-    ...{ terminal: Deno.stdout.isTerminal(), stream: undefined, journalStream: undefined },
+  const colours = hasColours({
+    terminal: Deno.stdout.isTerminal(),
     ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
   });
   const text = json
     ? `${escapeJson(JSON.stringify(statusReport(status, now), null, 2))}\n`
-    : statusText(status, now, outlet === "colours");
+    : statusText(status, now, colours);
   if (!await print(text)) return 1;
   return allServe(status) ? 0 : EXIT["no device"].host;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { lockName } from "./lock.ts";
-import type { ProcessMark } from "./processes.ts";
+import { isProcessMark, type ProcessMark } from "./processes.ts";
 import type { PastFailure, Phase, State } from "./progress.ts";
 import { hideSecrets } from "./secrets.ts";
 
@@ -42,8 +42,6 @@ const isText = (value: unknown): value is string => typeof value === "string";
 const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0;
 const isTime = (value: unknown): value is number => Number.isFinite(value) && Number(value) >= 0;
-const isMark = (value: unknown): value is ProcessMark =>
-  isObject(value) && isCount(value["pid"]) && isText(value["startTime"]);
 const isFailure = (value: unknown): value is PastFailure =>
   isObject(value) && isText(value["text"]) && isTime(value["atMs"]);
 const orNull = <T>(is: (value: unknown) => value is T) => (value: unknown): value is T | null =>
@@ -52,7 +50,7 @@ const orNull = <T>(is: (value: unknown) => value is T) => (value: unknown): valu
 const FIELDS: { readonly [K in keyof StatusRecord]: (value: unknown) => value is StatusRecord[K] } =
   {
     version: (value): value is typeof VERSION => value === VERSION,
-    wrapper: isMark,
+    wrapper: isProcessMark,
     phase: (value): value is Phase => PHASES.includes(value as Phase),
     sinceMs: isTime,
     text: isText,
@@ -60,7 +58,7 @@ const FIELDS: { readonly [K in keyof StatusRecord]: (value: unknown) => value is
     target: orNull(isText),
     fstype: orNull(isText),
     devices: (value): value is string[] => Array.isArray(value) && value.every(isText),
-    server: orNull(isMark),
+    server: orNull(isProcessMark),
     starts: isCount,
     losses: isCount,
     restarts: isCount,

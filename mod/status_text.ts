@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { escape } from "./log_form.ts";
 import { type Instance, isReadOnly, type Space } from "./status_look.ts";
 import type { StatusRecord } from "./status_record.ts";
+import { escape, type Paint, painter } from "./terminal.ts";
 
 /** What there is to be shown. */
 export interface Status {
@@ -99,10 +99,6 @@ function historyText({ starts, losses, restarts }: StatusRecord): string {
   return `rest-server started ${times(starts, "time")}, ${lost}${before}`;
 }
 
-/** Escape codes of ECMA-48, see console_codes(4). */
-const COLOURS = { good: "\x1b[32m", bad: "\x1b[1;31m", dim: "\x1b[2m" };
-type Paint = (colour: keyof typeof COLOURS, text: string) => string;
-
 function instanceText(instance: Instance, now: Now, paint: Paint): string {
   const { record, path, alive, space, why } = instance;
   const { target, source, phase, sinceMs, wrapper, failure } = record;
@@ -127,15 +123,15 @@ function instanceText(instance: Instance, now: Now, paint: Paint): string {
   return rows.flatMap(([name, text]) => {
     if (text === null) return [];
     const plain = escape(text);
-    const shown = name === "status" ? paint(why === null ? "good" : "bad", plain) : plain;
-    return [paint("dim", name.padEnd(14)) + shown];
+    const shown = name === "status" ? paint(why === null ? "green" : "red", plain) : plain;
+    return [paint("faint", name.padEnd(14)) + shown];
   }).join("\n");
 }
 
 /** What people read: a block for each run. */
 export function statusText({ instances, why }: Status, now: Now, colours: boolean): string {
-  const paint: Paint = (colour, text) => colours ? `${COLOURS[colour]}${text}\x1b[0m` : text;
-  if (why !== null) return `${paint("bad", escape(why))}\n`;
+  const paint = painter(colours);
+  if (why !== null) return `${paint("red", escape(why))}\n`;
   return `${instances.map((instance) => instanceText(instance, now, paint)).join("\n\n")}\n`;
 }
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import {
   chooseOutlet,
-  escapeJson,
   formatJson,
   formatText,
   type Line,
   type Outlet,
   type StderrFacts,
 } from "../../mod/log_form.ts";
+import { escapeJson } from "../../mod/terminal.ts";
 
 const LINE: Line = {
   level: "info",

@@ -30,6 +30,7 @@ const PURE = [
   "server_args",
   "signals",
   "source",
+  "terminal",
   "unmount_reasons",
 ];
 
