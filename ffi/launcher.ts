@@ -7,7 +7,7 @@ import { LAUNCH_VARIABLE, type Launcher, type LaunchReport, parseReport } from "
 import { AF_UNIX, ERRNO, errnoName, F_SETFD, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../mod/linux.ts";
 import type { Programs, ServerProcess } from "../mod/world.ts";
 import { type Libc, readErrno } from "./libc.ts";
-import { sendMessage } from "./messages.ts";
+import { MESSAGE_MAX_BYTES, sendMessage } from "./messages.ts";
 
 /** How this program is started once more. */
 export interface SelfCommand {
@@ -20,7 +20,8 @@ export interface SelfCommand {
 /** Reads until the other side is gone; on a thread of its own, for it waits. */
 async function readAll(libc: Libc, fd: number): Promise<string> {
   const decoder = new TextDecoder();
-  const buffer = new Uint8Array(4096);
+  // What does not fit of a message is lost, see unix(7).
+  const buffer = new Uint8Array(MESSAGE_MAX_BYTES);
   let text = "";
   for (;;) {
     const length = Number(await libc.readAside(fd, buffer, BigInt(buffer.length)));

@@ -7,7 +7,7 @@ import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_TRUNC, SCM_RIGHTS, SOL_SOCKET } fro
 import { type LauncherLibc, type Libc, readErrno } from "./libc.ts";
 
 /** More than a plan with the longest paths, and less than `net.core.wmem_default`. */
-const MESSAGE_MAX_BYTES = 160 * 1024;
+export const MESSAGE_MAX_BYTES = 160 * 1024;
 /** CMSG_SPACE and CMSG_LEN of one descriptor. */
 const CONTROL_BYTES = 24;
 const CONTROL_LENGTH = 20n;

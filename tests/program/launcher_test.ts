@@ -159,6 +159,17 @@ for (const [what, { make, code, line }] of Object.entries(REFUSED)) {
   });
 }
 
+Deno.test("P9: what the launcher says of a path is said, however long that is", async () => {
+  await using place = await fakePlace();
+  const directory = `${place.path}/${`${"x".repeat(250)}/`.repeat(15)}${"y".repeat(200)}`;
+  await Deno.mkdir(directory, { recursive: true });
+  const MNT_SERVER = `${directory}/${"z".repeat(4085 - directory.length)}`;
+  await REFUSED["an interpreter that is missing"]!.make(MNT_SERVER);
+  await using wrapper = place.start({ env: { MNT_SERVER } });
+  assert.equal(await wrapper.code(), 127);
+  assert.ok(wrapper.errLines.at(-1)!.includes(`Cannot run rest-server "${MNT_SERVER}": ENOENT`));
+});
+
 Deno.test("P9: a program that is being written may be there at the next try: 75", async () => {
   await using place = await fakePlace();
   const MNT_SERVER = `${place.path}/server`;
