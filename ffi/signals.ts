@@ -1,9 +1,10 @@
 /**
- * Signals that this process must not take, although Deno would.
+ * Listening for signals, and those that this process must not take, although Deno would.
  *
  * @module
  */
 import { RTLD_DEFAULT, SIG_IGN, type SignalName, SIGNALS } from "../mod/linux.ts";
+import { FORWARDED_SIGNALS, maskHolds, type Signals } from "../mod/signals.ts";
 import { cString, type Libc } from "./libc.ts";
 
 /**
@@ -16,7 +17,7 @@ function handle(libc: Libc, name: SignalName, handler: bigint): void {
 }
 
 /** Has the kernel drop a signal, for this process and for the programs that it starts. */
-export function ignoreSignal(libc: Libc, name: SignalName): void {
+function ignoreSignal(libc: Libc, name: SignalName): void {
   handle(libc, name, SIG_IGN);
 }
 
@@ -24,7 +25,22 @@ export function ignoreSignal(libc: Libc, name: SignalName): void {
  * Does nothing on a signal, for this process alone: a handler, unlike SIG_IGN, does not pass execve(2).
  * getppid(2) is one that may be called at any moment and changes nothing.
  */
-export function dropSignal(libc: Libc, name: SignalName): void {
+function dropSignal(libc: Libc, name: SignalName): void {
   const nothing = libc.dlsym(RTLD_DEFAULT, cString("getppid"));
   handle(libc, name, BigInt(Deno.UnsafePointer.value(nothing)));
+}
+
+/**
+ * Takes every signal of the table. A SIGHUP that was ignored at start, as by nohup(1), stays ignored, and
+ * SIGUSR1 does nothing: half a second after its start Deno would open a debugger on it, for anybody here.
+ */
+export function listenForSignals(signals: Signals, libc: Libc): void {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const ignored = maskHolds(status, "SigIgn", SIGNALS.SIGHUP) ? "SIGHUP" : undefined;
+  for (const { name } of FORWARDED_SIGNALS) {
+    if (name === ignored) continue;
+    Deno.addSignalListener(name as Deno.Signal, () => signals.take(name, performance.now()));
+  }
+  dropSignal(libc, "SIGUSR1");
+  if (ignored !== undefined) ignoreSignal(libc, ignored);
 }
