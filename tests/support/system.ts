@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { findTools } from "../../dist/tools/tools.ts";
 import { type MountInfo, parseMountinfo } from "../../mod/mountinfo.ts";
+import { Below } from "./below.ts";
 import { run, runAloud, SYSTEM_PATH } from "./command.ts";
 import { type Disk, ownLoopDevices } from "./disk.ts";
 import { type Need, testWith } from "./needs.ts";
@@ -140,18 +141,23 @@ export interface Place extends AsyncDisposable {
   serve(options: ServeOptions): Wrapper;
 }
 
-/** A place to mount on; at the end, what a failed test left mounted there is detached. */
+/**
+ * A place to mount on; at the end, what a failed test left mounted there is detached. A test fails, too, if
+ * anything was written below a target.
+ */
 export async function place(): Promise<Place> {
   const { "rest-server": server } = await realTools();
   const temporary = await tempDirectory();
   const directory = await Deno.realPath(temporary.path);
   const own = `${directory}/target`;
+  const below = await Below.of(directory);
   targets.add(own);
   return {
     directory,
     target: own,
     serve(options) {
       const { source, target = own, path, listen = "127.0.0.1:0", args = ["--no-auth"] } = options;
+      below.note(target);
       return startWrapper({
         prefix: options.prefix ?? [],
         args: ["--path", path ?? `${target}/restic`, "--listen", listen, ...args],
@@ -170,7 +176,7 @@ export async function place(): Promise<Place> {
         if (mountPoint.startsWith(`${directory}/`)) await run("umount", "-l", mountPoint);
       }
       await forgetRuns(directory, ".status");
-      await temporary[Symbol.asyncDispose]();
+      await below[Symbol.asyncDispose]().finally(() => temporary[Symbol.asyncDispose]());
     },
   };
 }

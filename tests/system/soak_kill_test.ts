@@ -80,7 +80,6 @@ await systemTest(
           assert.deepEqual(restored, await Deno.readFile(`${source}/${name}`));
         }
         await stopCleanly(wrapper, where.target);
-        assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
         await fsck("ext4", disk);
       } finally {
         await wrapper[Symbol.asyncDispose]();

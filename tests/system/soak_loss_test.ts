@@ -59,7 +59,6 @@ await systemTest(
           await more.reaches(1);
         }
         await stopCleanly(wrapper, where.target);
-        assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
         await fsck("ext4", disk);
       }
     });

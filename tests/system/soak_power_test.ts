@@ -66,7 +66,6 @@ await systemTest(
           assert.deepEqual(await damagedBlobs(repository, all), [], "blobs of earlier rounds");
           wrapper.signal("SIGTERM");
           assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-          assert.deepEqual([...Deno.readDirSync(where.target)], [], "written outside the disk");
           await fsck("ext4", disk);
         } finally {
           await wrapper[Symbol.asyncDispose]();

@@ -46,7 +46,6 @@ await systemTest(
         assert.equal(status, 200);
         wrapper.signal(random.pick(["SIGTERM", "SIGINT"]));
         assert.equal(await wrapper.code(), 0, wrapper.errLines.join("\n"));
-        assert.deepEqual(names(where.target), [], "written outside the disk");
         if (tally.done % 50 === 0) await fsck("ext4", disk);
         await disk.detach();
         // The first round opens what this process itself keeps.
