@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Failure, messageOf } from "../mod/exit.ts";
 import { RTLD_DEFAULT, SIG_IGN, type SignalName, SIGNALS } from "../mod/linux.ts";
 import { FORWARDED_SIGNALS, maskHolds, type Signals } from "../mod/signals.ts";
 import { cString, type Libc } from "./libc.ts";
@@ -30,13 +31,24 @@ function dropSignal(libc: Libc, name: SignalName): void {
   handle(libc, name, BigInt(Deno.UnsafePointer.value(nothing)));
 }
 
+/** proc(5) of this process; without /proc nothing of what follows could be known. */
+function ownStatus(): string {
+  try {
+    return Deno.readTextFileSync("/proc/self/status");
+  } catch (error) {
+    const why = messageOf(error);
+    throw new Failure("configuration", `Cannot run without /proc: ${why}; mount it (proc(5))`);
+  }
+}
+
 /**
  * Takes every signal of the table. A SIGHUP that was ignored at start, as by nohup(1), stays ignored, and
  * SIGUSR1 does nothing: half a second after its start Deno would open a debugger on it, for anybody here.
+ *
+ * @throws {Failure} "configuration" where there is no /proc.
  */
 export function listenForSignals(signals: Signals, libc: Libc): void {
-  const status = Deno.readTextFileSync("/proc/self/status");
-  const ignored = maskHolds(status, "SigIgn", SIGNALS.SIGHUP) ? "SIGHUP" : undefined;
+  const ignored = maskHolds(ownStatus(), "SigIgn", SIGNALS.SIGHUP) ? "SIGHUP" : undefined;
   for (const { name } of FORWARDED_SIGNALS) {
     if (name === ignored) continue;
     Deno.addSignalListener(name as Deno.Signal, () => signals.take(name, performance.now()));

@@ -35,7 +35,8 @@ function unescape(value: string): string {
 }
 
 function parseLine(line: string): BlockDevice {
-  const colon = line.search(/:(\s|$)/);
+  // A path can hold ": ", too.
+  const colon = line.search(/:(\s+[A-Z][A-Z0-9_]*="|\s*$)/);
   if (colon <= 0) {
     throw new SyntaxError(`Cannot parse blkid's line: ${JSON.stringify(line.slice(0, 200))}`);
   }

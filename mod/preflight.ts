@@ -18,11 +18,13 @@ import type { World } from "./world.ts";
  *
  * @throws {Failure} "configuration" for a missing file, "mount" for one that the disk does not give.
  */
-export async function requireReadable({ path, what, cure }: ServerFile, world: World) {
+export async function requireReadable({ path, named, what, cure }: ServerFile, world: World) {
   try {
     // A pipe, as of "--tls-key <(decrypt key)", gives its bytes once, and those are rest-server's.
     const kind = (await world.files.stat(path))?.kind;
-    if (kind === "other") return;
+    if (kind === "other" && named) return;
+    // rest-server would wait for a pipe that lies on the disk, and serve nobody.
+    if (kind === "other") throw new Error("it is a pipe or a device");
     if (kind === "directory") throw new Error("it is a directory");
     await world.files.readAt(path, 0, 1);
   } catch (error) {

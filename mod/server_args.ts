@@ -139,6 +139,8 @@ export function resolvePath(path: string, directory: string): string {
 export interface ServerFile {
   /** Absolute. */
   readonly path: string;
+  /** A flag named it: then it can be a pipe, too. */
+  readonly named: boolean;
   /** What it is, for a message. */
   readonly what: string;
   /** What to do where it cannot be read. */
@@ -153,28 +155,30 @@ export interface ServerFile {
  */
 export function serverFiles(args: ServerArgs, path: string, directory: string): ServerFile[] {
   const file = (given: string | undefined, name: string) =>
-    given === undefined ? resolvePath(name, path) : resolvePath(given, directory);
+    given === undefined
+      ? { path: resolvePath(name, path), named: false }
+      : { path: resolvePath(given, directory), named: true };
   const htpasswd = file(args.htpasswdFile, ".htpasswd");
-  const folder = resolvePath("..", htpasswd);
+  const folder = resolvePath("..", htpasswd.path);
   return [
     ...args.usesHtpasswd
       ? [{
-        path: htpasswd,
+        ...htpasswd,
         what: "the password file",
         // Where it is missed, the disk is unmounted again at once: made then, it would lie beside it.
-        cure: `make it with: mkdir -p "${folder}" && htpasswd -B -c "${htpasswd}" USER ` +
+        cure: `make it with: mkdir -p "${folder}" && htpasswd -B -c "${htpasswd.path}" USER ` +
           "(mount the disk first, where it lies there), or give --no-auth to serve everybody",
       }]
       : [],
     ...args.tls
       ? [
         {
-          path: file(args.tlsCert, "public_key"),
+          ...file(args.tlsCert, "public_key"),
           what: "the TLS certificate",
           cure: "give --tls-cert, or leave out --tls",
         },
         {
-          path: file(args.tlsKey, "private_key"),
+          ...file(args.tlsKey, "private_key"),
           what: "the TLS key",
           cure: "give --tls-key, or leave out --tls",
         },

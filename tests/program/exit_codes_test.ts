@@ -84,3 +84,17 @@ testWithMount("P8: with a mount the codes come back after it is unmounted", asyn
     assert.match(wrapper.errLines.at(-1)!, /unmounted ".*\/mnt"$/);
   }
 });
+
+testWithMount("P9: a machine without /proc is one line, and 78", async () => {
+  await using place = await fakePlace();
+  const [unshare, ...flags] = tmpfsOn(place).prefix;
+  const hidden = 'mount -t tmpfs none /proc; exec "$@"';
+  await using wrapper = place.start({ prefix: [unshare!, ...flags, "sh", "-c", hidden, "sh"] });
+  assert.equal(await wrapper.code(), 78);
+  assert.equal(wrapper.errLines.length, 1, wrapper.errLines.join("\n"));
+  assert.match(
+    wrapper.errLines[0]!,
+    /error: Cannot run without \/proc: .*; mount it \(proc\(5\)\)$/,
+  );
+  assert.equal(await place.started(), false);
+});

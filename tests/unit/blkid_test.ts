@@ -130,6 +130,9 @@ Deno.test("parseBlkid() reads devices without tags, odd spacing and names with a
   assert.deepEqual(parseBlkid('/dev/disk/by-path/pci-0:1: UUID="x"'), [
     { path: "/dev/disk/by-path/pci-0:1", tags: { UUID: "x" } },
   ]);
+  assert.deepEqual(parseBlkid('/dev/a: b: LABEL="c: D=" E="f"'), [
+    { path: "/dev/a: b", tags: { LABEL: "c: D=", E: "f" } },
+  ]);
   assert.deepEqual(parseBlkid(""), []);
 });
 

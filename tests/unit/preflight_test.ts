@@ -49,6 +49,9 @@ Deno.test("checkServer() wants the password file, or a word that none is used", 
     [["--proxy-auth-username", "X-User"], {}, undefined],
     [["--htpasswd-file", "users"], file, /"\/work\/users": it is not there/],
     [["--htpasswd-file", "users"], { "/work/users": FILE }, undefined],
+    // A pipe is what a flag can name, and nothing that a disk should have.
+    [["--htpasswd-file", "users"], { "/work/users": facts("other") }, undefined],
+    [[], { "/mnt/r/.htpasswd": facts("other") }, /it is a pipe or a device; .*htpasswd -B -c/],
   ];
   for (const [args, nodes, expected] of cases) {
     const { failure } = await check(args, { nodes });
