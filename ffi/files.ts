@@ -18,7 +18,7 @@ import {
   SEEK_END,
 } from "../mod/linux.ts";
 import type { FileLocks } from "../mod/lock.ts";
-import type { KernelLog } from "../mod/mount.ts";
+import type { KernelLog } from "../mod/mounter.ts";
 import { cString, type Libc, readErrno } from "./libc.ts";
 
 /** flock(2) on a descriptor that execve(2) keeps only while {@linkcode FileLocks.inherit} says so. */

@@ -17,7 +17,7 @@ import {
   STATX_MNT_ID_UNIQUE,
   UMOUNT_NOFOLLOW,
 } from "../mod/linux.ts";
-import type { Mounter } from "../mod/mount.ts";
+import type { Mounter } from "../mod/mounter.ts";
 import { cString, type Libc, readErrno } from "./libc.ts";
 
 function uniqueMountId(libc: Libc, fd: number): string {

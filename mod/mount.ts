@@ -3,53 +3,25 @@
  *
  * @module
  */
-import { announced } from "./announce.ts";
+import { alignFlags, awaitServer, callMount, MountError, requireUnused } from "./call_mount.ts";
 import type { MountConfig } from "./config.ts";
-import { compareFlags, deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
-import { Failure, fileFailure, messageOf } from "./exit.ts";
 import type { AskType } from "./diagnose.ts";
-import type { Explanation } from "./explain.ts";
-import { UNCLEAN } from "./kmsg.ts";
-import { ERRNO, errnoName, MS_BIND, MS_REMOUNT } from "./linux.ts";
-import type { LockRecord, MountMark } from "./lock.ts";
 import { readDiskSequence } from "./disks.ts";
+import { isOfSource, readMounts, refuseForeign } from "./existing.ts";
+import { Failure, fileFailure, messageOf } from "./exit.ts";
+import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
+import { errnoName } from "./linux.ts";
+import type { LockRecord, MountMark } from "./lock.ts";
+import { clearDead, isSameMount, markMount } from "./mount_left.ts";
 import { formatFlags } from "./mount_options.ts";
-import { hideOwnSecrets, maskSecrets } from "./secrets.ts";
+import { mountSpec } from "./mount_spec.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
 import { resolveNearest } from "./paths.ts";
 import { isRemote } from "./remote.ts";
+import { maskSecrets } from "./secrets.ts";
 import { describeMount, type MountSpec } from "./source.ts";
-import { explainUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
-
-/** The system calls of mounting; each gives 0 or errno. The one edge that tests may fake. */
-export interface Mounter {
-  /** mount(2); may take minutes. */
-  mount(spec: MountSpec): Promise<number>;
-  /** umount2(2), never following a symlink; `detach` is MNT_DETACH. May take minutes. */
-  unmount(target: string, options: { readonly detach: boolean }): Promise<number>;
-  /** umount2(2) with MNT_FORCE: calls that wait for a server that is away fail; a mount in use stays. */
-  giveUp(target: string): Promise<void>;
-  /** open(2) of a directory for reading. */
-  openDirectory(path: string): { readonly fd: number } | { readonly errno: number };
-  /** STATX_MNT_ID_UNIQUE of the mount that a descriptor is on, see statx(2); "" before Linux 6.8. */
-  uniqueMountId(fd: number): string;
-  /** The same of the mount on a path; "" where its file system is too dead to tell, too. */
-  uniqueMountIdAt(path: string): string;
-  /** Whether a file system on this device lives on in the kernel: open(2) with O_EXCL says EBUSY. */
-  isInUse(device: string): boolean;
-  closeDirectory(fd: number): void;
-  /** syncfs(2): whether everything reached the disk. */
-  sync(fd: number): Promise<boolean>;
-}
-
-/** The kernel's log since it was opened. */
-export interface KernelLog {
-  /** Raw records of `/dev/kmsg`. */
-  read(): string[];
-  close(): void;
-}
 
 /** A mount that rest-server can be started on. */
 export interface Mounted {
@@ -66,180 +38,6 @@ export interface Mounted {
    * descriptor of a lost write only once, so a failure is remembered here.
    */
   sync(): Promise<boolean>;
-}
-
-/** A mount(2) that failed. */
-export class MountError extends Error {
-  override name = "MountError";
-  readonly explanation: Explanation;
-  constructor(readonly spec: MountSpec, readonly errno: number, explanation: Explanation) {
-    super(explanation.text);
-    this.explanation = explanation;
-  }
-}
-
-/** File systems that keep no owners: the mount gives them. */
-const WITHOUT_OWNERS: readonly string[] = ["vfat", "exfat"];
-
-/** The data that makes a file system without owners belong to the user of `MNT_USER`, less what is given. */
-export function ownerData(fstype: string, user: MountConfig["user"], given: string): string[] {
-  if (user === null || !WITHOUT_OWNERS.includes(fstype)) return [];
-  const names = given.split(",").map((part) => part.split("=")[0]);
-  const has = (...any: string[]) => any.some((name) => names.includes(name));
-  return [
-    ...has("uid") ? [] : [`uid=${user.uid}`],
-    ...has("gid") ? [] : [`gid=${user.gid}`],
-    ...has("umask", "dmask", "fmask") ? [] : ["umask=0077"],
-  ];
-}
-
-/** What mount(2) is given for a source that was found. */
-export function mountSpec(mount: MountConfig, target: string, found: FoundSource): MountSpec {
-  const owner = ownerData(found.fstype, mount.user, mount.data);
-  const members = found.otherMembers.map((path) => `device=${path}`);
-  return {
-    source: found.source,
-    target,
-    fstype: found.fstype,
-    flags: mount.flags,
-    data: [mount.data, ...owner, ...members].filter((part) => part !== "").join(","),
-  };
-}
-
-/**
- * mount(2), explained where it fails.
- *
- * @returns what the kernel said against the file system, though it mounted it; mostly nothing.
- */
-async function callMount(
-  spec: MountSpec,
-  found: FoundSource,
-  askType: AskType,
-  world: World,
-): Promise<string | undefined> {
-  const kernelLog = world.openKernelLog();
-  try {
-    const call = world.mounter.mount(spec);
-    const errno = await announced(`mount(2) of ${describeMount(spec)}`, call, world);
-    const records = kernelLog?.read() ?? [];
-    if (errno === 0 && !records.some((record) => UNCLEAN.test(record))) return undefined;
-    const diagnosis = import("./diagnose.ts");
-    if (errno === 0) {
-      const warning = diagnosis.then((it) => it.findWarning(spec, found, records, world));
-      // What is mounted by now is not given up for want of a warning.
-      return await warning.catch(() => undefined);
-    }
-    const { diagnose } = await diagnosis;
-    const explanation = await diagnose(errno, spec, found, records, askType, world);
-    throw new MountError(spec, errno, explanation);
-  } finally {
-    kernelLog?.close();
-  }
-}
-
-/** Makes the flags of a mount that was there those that were asked for. */
-async function alignFlags(
-  info: MountInfo,
-  spec: MountSpec,
-  found: FoundSource,
-  askType: AskType,
-  world: World,
-): Promise<void> {
-  const { actual, wanted } = compareFlags(info, spec);
-  if (wanted === actual) return;
-  const remount = { ...spec, flags: wanted | MS_REMOUNT | MS_BIND, data: "" };
-  await callMount(remount, found, askType, world);
-  world.log.info(
-    `changed the options of the mount on "${spec.target}" from ${formatFlags(actual)} to ${
-      formatFlags(wanted)
-    }`,
-    { event: "mount-changed", options: formatFlags(wanted) },
-  );
-}
-
-/**
- * Waits until an export that is mounted already answers. Nothing may ask it before: without a word it would
- * wait as long as the server is away, or take its silence for a fault of the configuration.
- *
- * @throws {MountError} to be tried again.
- */
-async function awaitServer(spec: MountSpec, world: World): Promise<void> {
-  const { target, source } = spec;
-  if (mountAt(await readMounts(world), target) === undefined) return;
-  try {
-    // stat(2) would be answered from the cache, open(2) asks the server.
-    await announced(`a look at "${target}"`, world.files.list(target), world);
-  } catch (error) {
-    throw new MountError(spec, ERRNO.ETIMEDOUT, {
-      retry: true,
-      kind: "mount",
-      text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +
-        "see the network and the server",
-    });
-  }
-}
-
-function markMount(info: MountInfo, uniqueId: string): MountMark {
-  const { mountId, majorMinor, fsType } = info;
-  // It goes into the lock file: there no password of a share may stand.
-  return { mountId, majorMinor, fsType, mountSource: hideOwnSecrets(info.mountSource), uniqueId };
-}
-
-function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
-  return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
-    mark.majorMinor === left.majorMinor && mark.fsType === left.fsType &&
-    mark.mountSource === left.mountSource;
-}
-
-/**
- * The mount on the target that is to be judged: a dead one that an earlier run made is cleared first.
- */
-async function clearDead(
-  target: string,
-  left: LockRecord | undefined,
-  world: World,
-): Promise<MountInfo | undefined> {
-  const there = mountAt(await readMounts(world), target);
-  const dead = there && await deathOf(there, world);
-  if (there === undefined || dead === undefined) return there;
-  const uniqueId = world.mounter.uniqueMountIdAt(target);
-  // A file system that is too dead to tell its id is known by all that mountinfo says.
-  const mark = markMount(there, uniqueId === "" ? left?.mount?.uniqueId ?? "" : uniqueId);
-  if (!isSameMount(mark, left?.mount)) return there;
-  const errno = await world.mounter.unmount(target, { detach: true });
-  world.log.warn(
-    errno === 0
-      ? `detached the mount of "${there.mountSource}" on "${target}" that an earlier run left: ${dead}`
-      : explainUnmount(errno, target, []),
-    errno === 0 ? { event: "detached" } : { event: "unmount-failed", errno: errnoName(errno) },
-  );
-  return mountAt(await readMounts(world), target);
-}
-
-/**
- * A file system that was detached lives on in the kernel until nobody holds it: mount(2) would give the
- * same dead one again.
- *
- * @throws {MountError} to be tried again.
- */
-async function requireUnused(spec: MountSpec, found: FoundSource, world: World): Promise<void> {
-  if (found.majorMinors.length === 0) return;
-  const devices = [found.source, ...found.otherMembers];
-  const inUse = devices.find((device) => world.mounter.isInUse(device));
-  // The list of mounts can be long: it is read only where it has something to explain.
-  if (inUse === undefined) return;
-  for (const mount of await readMounts(world)) {
-    if (await isOfSource(mount, found, world)) return;
-  }
-  throw new MountError(spec, ERRNO.EBUSY, {
-    retry: true,
-    kind: "mount",
-    text:
-      `Cannot mount ${
-        describeMount(spec)
-      }: "${inUse}" is in use, though no mount here shows it: a ` +
-      "file system that was detached is held by some process, or another mount namespace has it mounted",
-  });
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Launcher } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
 import type { FileLocks } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { KernelLog, Mounter } from "./mount.ts";
+import type { KernelLog, Mounter } from "./mounter.ts";
 import type { Processes } from "./processes.ts";
 import type { Progress } from "./progress.ts";
 

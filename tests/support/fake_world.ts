@@ -10,7 +10,7 @@ import "../../mod/diagnose.ts";
 import { setImmediate } from "node:timers/promises";
 import type { ServerStatus } from "../../mod/exit.ts";
 import { ERRNO, MS_REMOUNT, type SignalName, SIGNALS } from "../../mod/linux.ts";
-import type { Mounter } from "../../mod/mount.ts";
+import type { Mounter } from "../../mod/mounter.ts";
 import type { MountSpec } from "../../mod/source.ts";
 import { calm } from "../../mod/calm.ts";
 import type { LineFacts } from "../../mod/events.ts";

@@ -8,7 +8,7 @@ import {
   parseReport,
   planLaunch,
 } from "../../mod/launch.ts";
-import { ownerData } from "../../mod/mount.ts";
+import { ownerData } from "../../mod/mount_spec.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { filesOf, worldOf } from "./fake_parts.ts";
 

@@ -1,8 +1,9 @@
 /** Calls that wait for a server which never answers. */
 import assert from "node:assert/strict";
+import { MountError } from "../../mod/call_mount.ts";
 import type { MountConfig } from "../../mod/config.ts";
 import type { FoundSource } from "../../mod/found.ts";
-import { type Mounted, MountError, mountSource } from "../../mod/mount.ts";
+import { type Mounted, mountSource } from "../../mod/mount.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import { patientCall, untilStopped } from "../../mod/remote.ts";
 import { detach, unmount } from "../../mod/unmount.ts";

@@ -1,0 +1,51 @@
+/**
+ * The mount that an earlier run left: known again, and cleared where its disk is gone.
+ *
+ * @module
+ */
+import { deathOf, readMounts } from "./existing.ts";
+import { errnoName } from "./linux.ts";
+import type { LockRecord, MountMark } from "./lock.ts";
+import { mountAt, type MountInfo } from "./mountinfo.ts";
+import { hideOwnSecrets } from "./secrets.ts";
+import { explainUnmount } from "./unmount_reasons.ts";
+import type { World } from "./world.ts";
+
+/** The mark of a mount, for {@linkcode isSameMount} of a later run. */
+export function markMount(info: MountInfo, uniqueId: string): MountMark {
+  const { mountId, majorMinor, fsType } = info;
+  // It goes into the lock file: there no password of a share may stand.
+  return { mountId, majorMinor, fsType, mountSource: hideOwnSecrets(info.mountSource), uniqueId };
+}
+
+/** Whether a mount is the one that an earlier run made. */
+export function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
+  return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
+    mark.majorMinor === left.majorMinor && mark.fsType === left.fsType &&
+    mark.mountSource === left.mountSource;
+}
+
+/**
+ * The mount on the target that is to be judged: a dead one that an earlier run made is cleared first.
+ */
+export async function clearDead(
+  target: string,
+  left: LockRecord | undefined,
+  world: World,
+): Promise<MountInfo | undefined> {
+  const there = mountAt(await readMounts(world), target);
+  const dead = there && await deathOf(there, world);
+  if (there === undefined || dead === undefined) return there;
+  const uniqueId = world.mounter.uniqueMountIdAt(target);
+  // A file system that is too dead to tell its id is known by all that mountinfo says.
+  const mark = markMount(there, uniqueId === "" ? left?.mount?.uniqueId ?? "" : uniqueId);
+  if (!isSameMount(mark, left?.mount)) return there;
+  const errno = await world.mounter.unmount(target, { detach: true });
+  world.log.warn(
+    errno === 0
+      ? `detached the mount of "${there.mountSource}" on "${target}" that an earlier run left: ${dead}`
+      : explainUnmount(errno, target, []),
+    errno === 0 ? { event: "detached" } : { event: "unmount-failed", errno: errnoName(errno) },
+  );
+  return mountAt(await readMounts(world), target);
+}
