@@ -51,6 +51,7 @@ export interface TargetLock {
   readonly fd: number;
   /** Says in the file what was mounted or started, beside what it says already; a failure is only logged. */
   write(notes: LockNotes): Promise<void>;
+  /** Lets go of it; the file stays where it knows a mount of an earlier run that this one never came to. */
   release(): Promise<void>;
 }
 
@@ -153,7 +154,8 @@ export async function lockTarget(
       async release() {
         released = true;
         await writing;
-        await files.remove(path).catch(() => {});
+        const untouched = left?.mount !== undefined && notes.mount === left.mount;
+        if (!untouched) await files.remove(path).catch(() => {});
         locks.close(fd);
       },
     };

@@ -101,6 +101,20 @@ Deno.test("P3: a lock file that is empty, cut short or garbage is taken over", a
   }
 });
 
+Deno.test("P3: the mount of an earlier run is still known after one that never came to it", async () => {
+  await using place = await fakePlace();
+  const target = `${place.path}/mnt`;
+  const file = await lockFile(place, target);
+  const mount = { mountId: 1, majorMinor: "8:1", fsType: "ext4", mountSource: "/dev/gone" };
+  const left = { target, wrapper: { pid: 1, startTime: "never" }, mount };
+  await Deno.writeTextFile(file, JSON.stringify(left));
+  await using wrapper = place.start(await waiting(place, { target }));
+  await wrapper.errLine(WAITING);
+  wrapper.signal("SIGTERM");
+  assert.equal(await wrapper.code(), 0);
+  assert.deepEqual(JSON.parse(await Deno.readTextFile(file)).mount, mount);
+});
+
 Deno.test("P3: a lock that some other process holds is respected, and its file named: 75", async () => {
   await using place = await fakePlace();
   const target = `${place.path}/mnt`;
