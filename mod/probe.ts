@@ -105,6 +105,11 @@ async function isFile(path: string, { files }: World): Promise<boolean> {
   }
 }
 
+/** What a symlink leads to, such as a password file elsewhere, can be on another disk. */
+function isSymlink(path: string, { files }: World): Promise<boolean> {
+  return files.readLink(path).then(() => true, () => false);
+}
+
 /** A file that a probe may read a byte of: the kernel keeps it in memory, so the disk may sleep on. */
 async function anyFile(
   { path }: MountConfig,
@@ -115,7 +120,7 @@ async function anyFile(
     if (await world.files.stat(directory) === null) continue;
     for (const name of await world.files.list(directory)) {
       const file = `${directory}/${name}`;
-      if (await isFile(file, world)) return file;
+      if (await isFile(file, world) && !await isSymlink(file, world)) return file;
     }
   }
   return undefined;

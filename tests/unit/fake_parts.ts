@@ -50,7 +50,12 @@ export function filesOf(nodes: Readonly<Record<string, Node>>): Files {
         return typeof node === "object" && "kind" in node ? node : facts("file");
       }),
     realPath: (path) => soon(() => (find(path), path)),
-    readLink: (path) => soon(() => String(find(path))),
+    readLink: (path) =>
+      soon(() => {
+        const node = find(path);
+        if (node instanceof Uint8Array) throw new Error(`Invalid argument (os error 22): ${path}`);
+        return String(node);
+      }),
     list: (path) => soon(() => String(find(path)).split("\n")),
     makeDirectory: () => Promise.resolve(),
     remove: (path) => soon(() => void entries.delete(path)),

@@ -139,6 +139,13 @@ Deno.test("probe() asks a server each time, though the file that it reads may be
   assert.equal(await rounds(mountedOf()), 1);
 });
 
+Deno.test("probe() reads of the disk, and of nothing that a symlink on it leads to", async () => {
+  const link = `${TARGET}/restic/.htpasswd`;
+  // Text is what this fake takes for a symlink; what that leads to is read as a file.
+  const dead = { [link]: "/etc/htpasswd", [TARGET]: "a", [`${TARGET}/a`]: new Error("EIO") };
+  assert.match((await look(dead)).lost ?? "", /^it cannot be read: EIO/);
+});
+
 Deno.test("probe() takes no denied or missing file for a lost disk", async () => {
   const denied = new Deno.errors.PermissionDenied("denied");
   assert.equal((await look({ [`${TARGET}/restic/.htpasswd`]: denied })).lost, null);
