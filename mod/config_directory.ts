@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { ConfigError } from "./config.ts";
 import { messageOf } from "./exit.ts";
-import { ConfigError, parseFlagsFile } from "./config.ts";
 import type { Files } from "./world.ts";
 
 /** What the two files hold. */
@@ -56,4 +56,19 @@ export async function readConfigDirectory(directory: string, files: Files): Prom
     flagsPath,
     args: flags === undefined ? [] : parseFlagsFile(flags),
   };
+}
+
+/**
+ * Parses `flags.txt`: one argument a line, taken as it stands. Blank lines and lines that begin with
+ * `#` are left out.
+ *
+ * @throws {ConfigError} for a zero byte, which no argument can hold.
+ */
+export function parseFlagsFile(text: string): string[] {
+  if (text.includes("\0")) {
+    throw new ConfigError(["Cannot use flags.txt: it holds a zero byte, which no argument can"]);
+  }
+  return text.split("\n")
+    .map((line) => line.replace(/\r$/, ""))
+    .filter((line) => line.trim() !== "" && !line.startsWith("#"));
 }

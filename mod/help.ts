@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { CONFIG, type Variable } from "./config.ts";
 import { EXIT } from "./exit.ts";
+import { CONFIG, type Variable } from "./variables.ts";
 
 /** What is asked for in place of serving, in the order of the help. */
 export type Verb = "check" | "status" | "help" | "version";

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { CONFIG, type Settings } from "./config.ts";
+import type { Settings } from "./config.ts";
 import { maskSecrets } from "./secrets.ts";
+import { CONFIG } from "./variables.ts";
 
 /** A variable with the value that holds. */
 export interface ShownSetting {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CONFIG, type Variable } from "../../mod/config.ts";
+import { CONFIG, type Variable } from "../../mod/variables.ts";
 import { exitRows, VERBS } from "../../mod/help.ts";
 import { FORWARDED_SIGNALS } from "../../mod/signals.ts";
 import denoJson from "../../deno.json" with { type: "json" };

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { CONFIG, type Variable } from "../../mod/config.ts";
 import { COMMON, type EventRow, EVENTS, type FactRow, FACTS } from "../../mod/events.ts";
 import { exitRows } from "../../mod/help.ts";
 import { HINTS } from "../../mod/hints.ts";
+import { CONFIG, type Variable } from "../../mod/variables.ts";
 
 const README = new URL("../../README.md", import.meta.url);
 

@@ -1,7 +1,7 @@
 /** `--help` and `--version`: ours, then rest-server's own. */
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
-import { CONFIG } from "../../mod/config.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import { fakePlace, type Place } from "../support/fake_server.ts";
 
 /** A rest-server that says its arguments and ends with 3. */

@@ -1,14 +1,9 @@
 /** Options, arguments, settings and the smaller parsers: any text, and what must hold of the result. */
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { posix } from "node:path";
-import fc from "fast-check";
-import {
-  CONFIG,
-  ConfigError,
-  mergeSettings,
-  parseConfig,
-  parseFlagsFile,
-} from "../../mod/config.ts";
+import { ConfigError, mergeSettings, parseConfig } from "../../mod/config.ts";
+import { parseFlagsFile } from "../../mod/config_directory.ts";
 import { cleanEnvironment } from "../../mod/environment.ts";
 import { kernelMessages, parseKernelRecord } from "../../mod/kmsg.ts";
 import { lockName, parseLockRecord } from "../../mod/lock.ts";
@@ -21,6 +16,7 @@ import {
 } from "../../mod/mount_options.ts";
 import { parseStartTime } from "../../mod/processes.ts";
 import { parseServerArgs, resolvePath, SERVER_FLAGS } from "../../mod/server_args.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import { RUNS, tolerate } from "./fixture.ts";
 
 const text = fc.oneof(

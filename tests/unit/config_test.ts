@@ -1,16 +1,14 @@
 import assert from "node:assert/strict";
 import {
-  CONFIG,
   type Config,
   ConfigError,
   mergeSettings,
   type MountConfig,
-  nearestVariable,
   parseConfig,
-  parseFlagsFile,
-  type VariableName,
 } from "../../mod/config.ts";
+import { parseFlagsFile } from "../../mod/config_directory.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
+import { CONFIG, nearestVariable, type VariableName } from "../../mod/variables.ts";
 
 const MOUNT = { MNT_SOURCE: "UUID=a", MNT_TARGET: "/perm/backup" };
 const ARGS = ["--path", "/perm/backup/restic"];

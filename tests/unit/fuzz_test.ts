@@ -2,17 +2,13 @@
 import assert from "node:assert/strict";
 import { parseBlkid } from "../../mod/blkid.ts";
 import { parseBtrfsSuper } from "../../mod/btrfs.ts";
-import {
-  CONFIG,
-  ConfigError,
-  mergeSettings,
-  parseConfig,
-  parseFlagsFile,
-} from "../../mod/config.ts";
+import { ConfigError, mergeSettings, parseConfig } from "../../mod/config.ts";
+import { parseFlagsFile } from "../../mod/config_directory.ts";
 import { kernelMessages, parseKernelRecord } from "../../mod/kmsg.ts";
 import { MOUNT_OPTIONS, parseMountOptions, splitOptions } from "../../mod/mount_options.ts";
 import { mountAt, mountHolding, parseMountinfo } from "../../mod/mountinfo.ts";
 import { parseServerArgs, SERVER_FLAGS } from "../../mod/server_args.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import { mutate } from "../support/mutate.ts";
 import { prove, type Random } from "../support/soak.ts";
 import { fixture, fixtureBytes, tolerate } from "./fixture.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CONFIG } from "../../mod/config.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import { EXIT } from "../../mod/exit.ts";
 import { helpText, parseVerb } from "../../mod/help.ts";
 

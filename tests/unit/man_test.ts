@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { manualPage } from "../../dist/tasks/man.ts";
-import { CONFIG } from "../../mod/config.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import { exitRows, VERBS } from "../../mod/help.ts";
 
 Deno.test("the manual page is that of the tables; deno task man writes it", async () => {

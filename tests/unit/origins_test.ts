@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { CONFIG, mergeSettings } from "../../mod/config.ts";
+import { mergeSettings } from "../../mod/config.ts";
 import { quote, shownArguments, shownSettings } from "../../mod/origins.ts";
+import { CONFIG } from "../../mod/variables.ts";
 
 Deno.test("shownSettings() shows every variable, its value, and where it is from", () => {
   const settings = mergeSettings(

@@ -1,7 +1,7 @@
 /** A secret that is planted anywhere in a configuration appears nowhere: the real run in a world in memory. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CONFIG, ConfigError, mergeSettings, parseConfig } from "../../mod/config.ts";
+import assert from "node:assert/strict";
+import { ConfigError, mergeSettings, parseConfig } from "../../mod/config.ts";
 import { ERRNO } from "../../mod/linux.ts";
 import { createLog } from "../../mod/log.ts";
 import type { Outlet } from "../../mod/log_form.ts";
@@ -10,6 +10,7 @@ import { run } from "../../mod/run.ts";
 import { findSecrets } from "../../mod/secrets.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { Signals } from "../../mod/signals.ts";
+import { CONFIG } from "../../mod/variables.ts";
 import type { World } from "../../mod/world.ts";
 import { FakeWorld, TARGET } from "../support/fake_world.ts";
 

@@ -35,6 +35,7 @@ const PURE = [
   "source",
   "terminal",
   "unmount_reasons",
+  "variables",
 ];
 
 const TOP_LEVEL = [

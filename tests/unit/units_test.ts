@@ -1,9 +1,10 @@
 /** What the units of systemd must say because of what the program does. */
 import assert from "node:assert/strict";
 import { V8_FLAGS } from "../../dist/tasks/compile.ts";
-import { CONFIG, mergeSettings, parseConfig } from "../../mod/config.ts";
+import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import { EXIT } from "../../mod/exit.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
+import { CONFIG } from "../../mod/variables.ts";
 
 const DIRECTORY = new URL("../../dist/systemd/", import.meta.url);
 const read = (name: string) => Deno.readTextFile(new URL(name, DIRECTORY));
