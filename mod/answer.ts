@@ -4,7 +4,8 @@
  * @module
  */
 import { exitCode, Failure, messageOf } from "./exit.ts";
-import { findServer, superviseServer } from "./server.ts";
+import { findServer } from "./find_program.ts";
+import { superviseServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
 

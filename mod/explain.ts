@@ -5,7 +5,8 @@
  * @module
  */
 import type { FailureKind } from "./exit.ts";
-import { type Conditions, fill, type Hint, HINTS, type Signs } from "./hints.ts";
+import { type Conditions, type Hint, HINTS, type Signs } from "./hints.ts";
+import { fill } from "./layers.ts";
 import { CAP_SYS_ADMIN, ERRNO, errnoName, MS_RDONLY } from "./linux.ts";
 import { formatFlags } from "./mount_options.ts";
 import type { MountInfo } from "./mountinfo.ts";

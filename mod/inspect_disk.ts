@@ -7,14 +7,14 @@ import { askBlkid, type Blkid, needsBlkid } from "./ask_blkid.ts";
 import type { BlockDevice } from "./blkid.ts";
 import type { Config, MountConfig } from "./config.ts";
 import { Failure, messageOf } from "./exit.ts";
+import { findBlkid } from "./find_program.ts";
 import { type Finding, findingsOf, type ShownDevice } from "./findings.ts";
 import type { FoundSource } from "./found.ts";
-import { unmountable } from "./hints.ts";
 import { describeDevice, explainAbsence, listDevices, shownDevices } from "./inspect_devices.ts";
 import { compareTypes, inspectKernel } from "./inspect_kernel.ts";
+import { unmountable } from "./layers.ts";
 import { lookOnce } from "./look.ts";
 import { readTextIfAny } from "./paths.ts";
-import { findBlkid } from "./server.ts";
 import type { World } from "./world.ts";
 
 const { ok, note, warning, error, missing, failure } = findingsOf("disk");

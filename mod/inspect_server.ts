@@ -4,6 +4,7 @@
  * @module
  */
 import { Failure, messageOf } from "./exit.ts";
+import { findServer } from "./find_program.ts";
 import { type Finding, findingsOf } from "./findings.ts";
 import { socketOwner } from "./inspect_lock.ts";
 import type { LockRecord } from "./lock.ts";
@@ -11,7 +12,6 @@ import { isBelow } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
 import { requireReadable } from "./preflight.ts";
 import { type Listener, parseTcpListeners, parseUnixListeners, takenBy } from "./proc_net.ts";
-import { findServer } from "./server.ts";
 import {
   type Listen,
   resolvePath,

@@ -20,7 +20,7 @@ import {
 } from "./source.ts";
 import type { FileFacts, World } from "./world.ts";
 
-/** Of any other type the table of hints may know that no kernel mounts it. */
+/** Of any other type the table of layers may know that no kernel mounts it. */
 const FILE_SYSTEM = /^(?:ext[234]|xfs|btrfs|vfat|exfat|f2fs|iso9660|udf)$/;
 
 /**
@@ -32,7 +32,7 @@ async function refuseLayers(devices: readonly BlockDevice[], mount: MountConfig)
   const types = devices.map(({ tags }) => tags["TYPE"] ?? "");
   // Who names the type knows better: a file system made over an old ZFS pool is still called one.
   if (mount.fstype !== null || types.some((type) => type === "" || FILE_SYSTEM.test(type))) return;
-  const { unmountable } = await import("./hints.ts");
+  const { unmountable } = await import("./layers.ts");
   const layers = devices.map(({ path }, i) => unmountable(types[i], path));
   const [first] = layers;
   if (first === undefined || layers.includes(undefined)) return;
@@ -42,7 +42,7 @@ async function refuseLayers(devices: readonly BlockDevice[], mount: MountConfig)
 
 /** Why there is nothing to mount on a device without a file system. */
 async function describeUntyped(device: BlockDevice): Promise<string> {
-  const { unmountable } = await import("./hints.ts");
+  const { unmountable } = await import("./layers.ts");
   const known = unmountable(contentOf(device), device.path);
   return known === undefined
     ? `blkid knows no file system on "${device.path}"; ` +

@@ -11,12 +11,12 @@ import { MountError } from "./call_mount.ts";
 import type { MountConfig } from "./config.ts";
 import { waitForSource } from "./devices.ts";
 import { Failure } from "./exit.ts";
+import { findBlkid } from "./find_program.ts";
 import { errnoName } from "./linux.ts";
 import type { TargetLock } from "./lock.ts";
 import { type Mounted, mountSource } from "./mount.ts";
 import { isRemote, untilStopped } from "./remote.ts";
 import type { Run } from "./run.ts";
-import { findBlkid } from "./server.ts";
 
 /** Pauses between attempts to mount grow from the first to the last. */
 const FIRST_PAUSE_MS = 1000;

@@ -19,12 +19,12 @@ import {
   SHORT_LIFE_MS,
   withUnmount,
 } from "./exit.ts";
+import { findBlkid, findServer } from "./find_program.ts";
 import { lockTarget, type TargetLock } from "./lock.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
 import { delayRestart, waitAfterLoss } from "./restart.ts";
 import { serve, type Served, serveMounted } from "./serve.ts";
-import { findBlkid, findServer } from "./server.ts";
 import type { Signals } from "./signals.ts";
 import { detach, unmount } from "./unmount.ts";
 import type { World } from "./world.ts";

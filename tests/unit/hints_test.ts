@@ -3,10 +3,11 @@
  * cause is caused in tests/system/hints_test.ts; vfat, exfat, their charsets, AppArmor and servers stand here alone.
  */
 import assert from "node:assert/strict";
-import { explainMount, type MountFacts, parseRights, warnOfMount } from "../../mod/explain.ts";
 import type { FailureKind } from "../../mod/exit.ts";
-import { HINTS, unmountable } from "../../mod/hints.ts";
+import { explainMount, type MountFacts, parseRights, warnOfMount } from "../../mod/explain.ts";
+import { HINTS } from "../../mod/hints.ts";
 import { UNCLEAN } from "../../mod/kmsg.ts";
+import { unmountable } from "../../mod/layers.ts";
 import { ERRNO } from "../../mod/linux.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
 import type { MountSpec } from "../../mod/source.ts";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { Failure, type ServerStatus } from "../../mod/exit.ts";
-import { findBlkid, findProgram, findServer, superviseServer } from "../../mod/server.ts";
 import { Ahead } from "../../mod/ahead.ts";
+import { Failure, type ServerStatus } from "../../mod/exit.ts";
+import { findBlkid, findProgram, findServer } from "../../mod/find_program.ts";
 import type { Launcher } from "../../mod/launch.ts";
+import { superviseServer } from "../../mod/server.ts";
 import { Signals } from "../../mod/signals.ts";
 import type { Clock } from "../../mod/world.ts";
 import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";

@@ -21,6 +21,7 @@ const PURE = [
   "kernel_filesystems",
   "kmsg",
   "landlock",
+  "layers",
   "linux",
   "mount_options",
   "mount_spec",
