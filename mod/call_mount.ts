@@ -88,7 +88,8 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
   if (mountAt(await readMounts(world), target) === undefined) return;
   try {
     // stat(2) would be answered from the cache, open(2) asks the server.
-    await announced(`a look at "${target}"`, world.files.list(target), world);
+    const what = `a look at the mount of "${source}" on "${target}"`;
+    await announced(what, world.files.list(target), world);
   } catch (error) {
     throw new MountError(spec, ERRNO.ETIMEDOUT, {
       retry: true,

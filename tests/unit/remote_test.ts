@@ -175,7 +175,7 @@ Deno.test("P7: an export that is mounted already and does not answer is said to 
   const { said, mounting } = mountedExport(() => list.promise);
   const refused = assert.rejects(mounting, /the target is asked for/);
   while (said.length === 0) await new Promise((resolve) => setTimeout(resolve));
-  assert.match(said[0]!, /^still in a look at "\/mnt" for 10 s/);
+  assert.match(said[0]!, /^still in a look at the mount of "server:\/export" on "\/mnt" for 10 s/);
   list.resolve([]);
   await refused;
 });
