@@ -8,7 +8,8 @@ import { runnableBundle } from "../../dist/gokrazy/bundle.ts";
 import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import type { Figures, StartFigures } from "./results.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const MAIN = new URL("../../main.ts", import.meta.url);
+const WORLD = new URL("../../ffi/world.ts", import.meta.url);
 
 /** What every measurement is about. */
 export interface Setting {
@@ -54,10 +55,14 @@ export function ownCommand(setting: Setting, args = serverArgs(setting)): Comman
 /** This program from the repository, which nobody has bundled. */
 function commandFromSource(setting: Setting): Command {
   const { args, ...command } = ownCommand(setting);
-  return { ...command, program: Deno.execPath(), args: ["run", "--allow-all", MAIN, ...args] };
+  return {
+    ...command,
+    program: Deno.execPath(),
+    args: ["run", "--allow-all", MAIN.pathname, ...args],
+  };
 }
 
-/** How main.ts makes the launcher, and what stands there in a program without one. */
+/** How ffi/world.ts makes the launcher, and what stands there in a program without one. */
 const LAUNCHER = "launcher: libcLauncher(libc, edges.programs, self),";
 const NO_LAUNCHER = `launcher: {
       start: (args) => ({
@@ -69,16 +74,22 @@ const NO_LAUNCHER = `launcher: {
       }),
     },`;
 
+/** The text of a module, for another folder: what it imports stays where it is. */
+async function textForElsewhere(module: URL): Promise<string> {
+  const text = await Deno.readTextFile(module);
+  return text.replace(/"(\.\.?\/[^"]*)"/g, (_, path) => `"${new URL(path, module)}"`);
+}
+
 /** This program, but rest-server started as it is: what the launcher costs is the difference. */
 async function commandWithoutLauncher(setting: Setting): Promise<Command> {
-  const text = await Deno.readTextFile(MAIN);
-  if (!text.includes(LAUNCHER)) throw new Error(`Cannot find the launcher in "${MAIN}"`);
+  const world = await textForElsewhere(WORLD);
+  if (!world.includes(LAUNCHER)) throw new Error(`Cannot find the launcher in "${WORLD}"`);
   const folder = `${setting.directory}/without-launcher`;
   await Deno.mkdir(folder);
   const entry = `${folder}/main.ts`;
-  const own = text.replace(LAUNCHER, NO_LAUNCHER)
-    .replaceAll('"./', `"${new URL("../../", import.meta.url)}`);
-  await Deno.writeTextFile(entry, own);
+  await Deno.writeTextFile(`${folder}/world.ts`, world.replace(LAUNCHER, NO_LAUNCHER));
+  const main = await textForElsewhere(MAIN);
+  await Deno.writeTextFile(entry, main.replace(WORLD.href, "./world.ts"));
   const program = await runnableBundle(folder, Deno.execPath(), entry);
   return ownCommand({ ...setting, program });
 }
