@@ -6,11 +6,18 @@
 import { MADV_DONTNEED } from "../mod/linux.ts";
 import type { Libc } from "./libc.ts";
 
-/** Gives back what only the start needed: garbage and free memory of the heap (2 MB), and pages of code. */
+/**
+ * Gives back what only the start needed: garbage and free memory of the heap (2 MB), and pages of code;
+ * the latter at the next time where no descriptor is left now.
+ */
 export function releaseMemory(libc: Libc): void {
   collectGarbage();
   libc.malloc_trim(0n);
-  releaseCode(libc);
+  try {
+    releaseCode(libc);
+  } catch {
+    // Nothing but memory depends on it.
+  }
 }
 
 type Collect = (options: { type: "major"; flavor: "last-resort" }) => void;

@@ -94,3 +94,25 @@ testWithMount(
     for (const [fd, link] of bare) assert.equal(wrapped.get(fd), link);
   },
 );
+
+Deno.test("giving memory back, from time to time, fails at nothing where no descriptor is left", async () => {
+  await using place = await fakePlace();
+  const ffi = new URL("../../ffi/", import.meta.url);
+  const script = `${place.path}/release.ts`;
+  await Deno.writeTextFile(
+    script,
+    `import { openLibc } from "${ffi}libc.ts";
+     import { releaseMemory } from "${ffi}memory.ts";
+     const libc = openLibc();
+     try {
+       for (;;) Deno.openSync("/dev/null");
+     } catch {
+       releaseMemory(libc);
+     }`,
+  );
+  const { code, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", 'ulimit -n 64; exec "$@"', "sh", Deno.execPath(), "run", "--quiet", "-A", script],
+    stdin: "null",
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+});
