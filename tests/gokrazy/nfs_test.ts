@@ -6,123 +6,23 @@
  */
 import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
-import { restic, resticRoundTrip } from "../support/restic.ts";
-import {
-  checkFiles,
-  listens,
-  mountCount,
-  startBackup,
-  untilInGuest,
-  writeRandom,
-} from "./support/backup.ts";
-import { KERNELS } from "./support/kernels.ts";
-import { NFS_PROGRAMS, NfsServer } from "./support/nfs_server.ts";
-import { Session } from "./support/session.ts";
+import { resticRoundTrip } from "../support/restic.ts";
+import { checkFiles, listens, mountCount, servesAgain, untilInGuest } from "./support/backup.ts";
+import { HARD, LIMIT_MS, NfsSession, SERVICES, SOFT, target } from "./support/nfs_session.ts";
 
-/** As README.md recommends it, and the kernel's default, which waits for its server for ever. */
-const SOFT = { name: "soft", port: 8000, data: ",soft,timeo=100,retrans=1" };
-const HARD = { name: "hard", port: 8001, data: "" };
-/** Not `/perm/NAME`: where that is there, gokrazy makes it the working directory of the service. */
-const target = (name: string) => `/perm/on-${name}`;
-const SERVICES = [SOFT, HARD];
 /** A loss is seen by then, by the guest's clock: `timeo` and its retransmission, and the look itself. */
 const LOST_SECONDS = 60;
-/** How long rest-server gets on the hard mount, and how soon all is over then. */
-const STOP_SECONDS = 5;
+/** How soon a stop is over that has to give up on a server. */
 const STOPPED_SECONDS = 60;
-/** What waits for the guest's kernel. */
-const LIMIT_MS = 300_000;
+const STILL_LOOKING = /still in a look at the mount of "10.0.2.2:\/hard" on ".*" for 10 s/;
 
-const config = (name: string) => `/perm/config/${name}`;
-const session = new Session({
-  name: "nfs",
-  kernel: KERNELS.rpi,
-  engine: "script",
-  services: SERVICES.map(({ name, port }) => ({
-    name,
-    starts: false,
-    environment: {
-      MNT_TARGET: target(name),
-      MNT_CONFIG_DIR: config(name),
-      MNT_STOP: String(STOP_SECONDS),
-    },
-    flags: ["--no-auth", `--listen=:${port}`, `--path=${target(name)}/restic`],
-  })),
-}, {
-  ports: SERVICES.map(({ port }) => port),
-  reachesHost: true,
-  needs: ["root", ...NFS_PROGRAMS.map((program) => `program:${program}` as const)],
-});
-let server: NfsServer;
+const session = new NfsSession();
 
-/** The port of the server is known only now, so the services read it from a file. */
-async function configure({ name, data }: typeof SOFT): Promise<void> {
-  const directory = `${config(name)}/env/restic-rest-server`;
-  const base = `addr=10.0.2.2,vers=4.1,port=${server.port},clientaddr=10.0.2.15`;
-  const lines = [`MNT_SOURCE=10.0.2.2:/${name}`, "MNT_FSTYPE=nfs4", `MNT_DATA=${base}${data}`];
-  const text = lines.map((line) => `'${line}'`).join(" ");
-  await session.machine.sh(
-    `mkdir -p ${directory} && printf '%s\\n' ${text} > ${directory}/env.txt`,
-  );
-}
-
-/** Starts a service and waits until it serves. */
-async function serveOn({ name, port }: typeof SOFT): Promise<void> {
-  await session.machine.web.press("restart", name);
-  await untilInGuest(session.machine, listens(port));
-}
-
-/** A backup that is in the middle of writing to the export. */
-async function backupUnderWay({ name, port }: typeof SOFT): Promise<AsyncDisposable> {
-  const { machine } = session;
-  const source = `${await session.directory()}/big`;
-  await writeRandom(source, 64);
-  const packs = `find ${target(name)}/restic/data -type f | wc -l`;
-  const before = Number(await machine.sh(packs));
-  const backup = await startBackup(machine.address(port), source, 4096);
-  await untilInGuest(machine, `[ "$(${packs})" -gt ${before} ]`);
-  return backup;
-}
-
-/** All data is there, as a client sees it. */
-async function checkServed({ port }: typeof SOFT): Promise<void> {
-  const address = session.machine.address(port);
-  await restic(address, "unlock", "--remove-all");
-  await restic(address, "check", "--read-data");
-  assert.match(await restic(address, "snapshots"), /1 snapshots/);
-}
-
-/** Waits for a line that is no older than `since`, both by the guest's clock; gives when it was said. */
-async function saidSince({ name }: typeof SOFT, since: number, pattern: RegExp): Promise<number> {
-  for (let count = 1;; count++) {
-    const options = { count, limitMs: LIMIT_MS };
-    const lines = await session.machine.web.log(name, pattern, options);
-    const seconds = Number(/ \+(\d+)s /.exec(lines.at(-1)!)?.[1]);
-    // What the program asks, sysinfo(2), rounds up.
-    if (seconds >= since) return seconds;
-  }
-}
-
-/** The program and its rest-server: neither has changed where nothing was lost. */
-async function processes({ port }: typeof SOFT): Promise<string> {
-  // Processes come and go beside it, which grep counts as errors.
-  const script = `grep -l -a -e '[-]-listen=:${port}' /proc/[0-9]*/cmdline 2>/dev/null || true`;
-  const found = await session.machine.sh(script);
-  assert.equal(found.split("\n").length, 2, found);
-  return found;
-}
-
-await session.scenario("gokrazy boots on kernel.rpi and mounts NFS exports", 1800, async () => {
-  const machine = await session.boot();
-  const directory = `${await session.directory()}/nfs`;
-  await Deno.mkdir(directory);
-  server = await NfsServer.make(directory, SERVICES.map(({ name }) => name));
-  for (const service of SERVICES) {
-    await configure(service);
-    await serveOn(service);
-    assert.equal(await mountCount(machine, target(service.name)), 1);
-  }
-});
+await session.scenario(
+  "gokrazy boots on kernel.rpi and mounts NFS exports",
+  1800,
+  () => session.bootAndServe(),
+);
 
 await session.scenario(
   "restic inits, backs up, checks and restores on an export",
@@ -139,11 +39,11 @@ await session.scenario(
   "the bytes are the same in the guest past its cache and in the directory of the server",
   300,
   async () => {
-    for (const { name } of SERVICES) {
+    for (const service of SERVICES) {
       const sums = "for f in $(find . -type f | LC_ALL=C sort); do sha256sum $f; done";
       const drop = "sync && echo 3 > /proc/sys/vm/drop_caches";
-      const guest = await session.machine.sh(`${drop} && cd ${target(name)}/restic && ${sums}`);
-      const folder = `${server.directory}/${name}/restic`;
+      const guest = await session.machine.sh(`${drop} && cd ${target(service)}/restic && ${sums}`);
+      const folder = `${session.server.directory}/${service.name}/restic`;
       assert.equal(guest, await run("sh", "-c", `cd "$0" && ${sums}`, folder));
       // What restic can read there is no zeros.
       await checkFiles(folder);
@@ -155,11 +55,12 @@ await session.scenario(
   "a server that is back within the time that the mount gives it was never lost",
   300,
   async () => {
-    const before = await Promise.all(SERVICES.map(processes));
-    await server.kill();
-    await server.start();
-    for (const service of SERVICES) await checkServed(service);
-    assert.deepEqual(await Promise.all(SERVICES.map(processes)), before);
+    const processes = () => Promise.all(SERVICES.map((service) => session.processes(service)));
+    const before = await processes();
+    await session.server.kill();
+    await session.server.start();
+    for (const service of SERVICES) await session.checkServed(service);
+    assert.deepEqual(await processes(), before);
   },
 );
 
@@ -170,27 +71,28 @@ await session.scenario(
     const { machine } = session;
     const { Pid } = await machine.web.status(SOFT.name);
     {
-      await using _backup = await backupUnderWay(SOFT);
-      await server.kill();
+      await using _backup = await session.backupUnderWay(SOFT);
+      await session.server.kill();
       const killed = await machine.uptimeSeconds();
       const lost = / is lost: it cannot be read: .*; stopping rest-server/;
-      const seconds = await saidSince(SOFT, killed, lost) - killed;
+      const seconds = await session.saidSince(SOFT, killed, lost) - killed;
       console.log(`gokrazy: lost ${seconds.toFixed(1)} s after the server went away`);
       assert(seconds <= LOST_SECONDS, `lost only after ${seconds} s`);
       await untilInGuest(machine, `! ${listens(SOFT.port)}`);
-      await saidSince(SOFT, killed, /detached "\/perm\/on-soft"/);
-      assert.equal(await mountCount(machine, target(SOFT.name)), 0);
+      await session.saidSince(SOFT, killed, /detached "\/perm\/on-soft"/);
+      assert.equal(await mountCount(machine, target(SOFT)), 0);
     }
-    await saidSince(SOFT, 0, /Cannot mount "10.0.2.2:\/soft" .* \(the server cannot be reached\)/);
+    const unreached = /Cannot mount "10.0.2.2:\/soft" .* \(the server cannot be reached\)/;
+    await session.saidSince(SOFT, 0, unreached);
 
-    await server.start();
+    await session.server.start();
     const back = await machine.uptimeSeconds();
     const seconds = await untilInGuest(machine, listens(SOFT.port), LIMIT_MS) - back;
     console.log(`gokrazy: served ${seconds.toFixed(1)} s after the server was back`);
     assert.equal((await machine.web.status(SOFT.name)).Pid, Pid);
-    assert.equal(await mountCount(machine, target(SOFT.name)), 1);
-    await checkServed(SOFT);
-    await checkFiles(`${server.directory}/soft/restic`);
+    assert.equal(await mountCount(machine, target(SOFT)), 1);
+    await session.checkServed(SOFT);
+    await checkFiles(`${session.server.directory}/soft/restic`);
   },
 );
 
@@ -199,15 +101,71 @@ await session.scenario(
   400,
   async () => {
     const { machine } = session;
-    const before = await processes(HARD);
-    await server.kill();
+    const before = await session.processes(HARD);
+    await session.server.kill();
     const away = await machine.uptimeSeconds();
-    await saidSince(HARD, away, /has not answered for 10 s: it hangs; see the server/);
-    await server.start();
+    await session.saidSince(HARD, away, /has not answered for 10 s: it hangs; see the server/);
+    await session.server.start();
     const back = await machine.uptimeSeconds();
-    await saidSince(HARD, back, /"10.0.2.2:\/hard" answers again/);
-    await checkServed(HARD);
-    assert.equal(await processes(HARD), before);
+    await session.saidSince(HARD, back, /"10.0.2.2:\/hard" answers again/);
+    await session.checkServed(HARD);
+    assert.equal(await session.processes(HARD), before);
+  },
+);
+
+await session.scenario(
+  "killed while its server is away, it says what it waits for, and serves again when it is back",
+  600,
+  async () => {
+    const { machine } = session;
+    await session.server.kill();
+    const away = await machine.uptimeSeconds();
+    for (const service of SERVICES) await session.killWrapper(service);
+    await session.saidSince(HARD, away, STILL_LOOKING);
+    const again = /Cannot take over the mount of "10.0.2.2:\/soft" .*; trying again/;
+    await session.saidSince(SOFT, away, again);
+    await session.server.start();
+    for (const service of SERVICES) await session.checkTakenOver(service, away);
+  },
+);
+
+await session.scenario(
+  "a stop ends that wait, and the next start still knows the mount for its own",
+  400,
+  async () => {
+    const { machine } = session;
+    await session.server.kill();
+    const away = await machine.uptimeSeconds();
+    await session.killWrapper(HARD);
+    await session.saidSince(HARD, away, STILL_LOOKING);
+    const { Pid } = await machine.web.status(HARD.name);
+    await machine.web.press("stop", HARD.name);
+    await untilInGuest(machine, `! [ -e /proc/${Pid} ]`);
+    await session.server.start();
+    const back = await machine.uptimeSeconds();
+    await machine.web.press("restart", HARD.name);
+    await session.checkTakenOver(HARD, back);
+  },
+);
+
+await session.scenario(
+  "killed in the middle of a backup while its server is away, it serves again when it is back",
+  600,
+  async () => {
+    const { machine } = session;
+    const { Pid } = await machine.web.status(HARD.name);
+    {
+      await using _backup = await session.backupUnderWay(HARD);
+      await session.server.kill();
+      const away = await machine.uptimeSeconds();
+      await session.saidSince(HARD, away, /has not answered for 10 s: it hangs/);
+      await session.killWrapper(HARD);
+    }
+    // What was to be written may hold both processes in the kernel, and gokrazy waits for them.
+    await session.server.start();
+    await servesAgain(machine, HARD.name, Pid, HARD.port);
+    assert.equal(await mountCount(machine, target(HARD)), 1);
+    await session.checkServed(HARD);
   },
 );
 
@@ -216,40 +174,40 @@ await session.scenario(
   600,
   async () => {
     const { machine } = session;
-    await using _backup = await backupUnderWay(HARD);
+    await using _backup = await session.backupUnderWay(HARD);
     const { Pid } = await machine.web.status(HARD.name);
-    await server.kill();
+    await session.server.kill();
     const away = await machine.uptimeSeconds();
-    await saidSince(HARD, away, /has not answered for 10 s: it hangs/);
+    await session.saidSince(HARD, away, /has not answered for 10 s: it hangs/);
     await machine.web.press("stop", HARD.name);
     await untilInGuest(machine, `! [ -e /proc/${Pid} ]`, LIMIT_MS);
     const seconds = await machine.uptimeSeconds() - away;
     console.log(`gokrazy: stopped ${seconds.toFixed(1)} s after that, without its server`);
     assert(seconds <= STOPPED_SECONDS, `stopped only after ${seconds} s`);
-    assert.equal(await mountCount(machine, target(HARD.name)), 0);
-    await saidSince(HARD, away, /telling the kernel to give up on it \(MNT_FORCE\)/);
+    assert.equal(await mountCount(machine, target(HARD)), 0);
+    await session.saidSince(HARD, away, /telling the kernel to give up on it \(MNT_FORCE\)/);
   },
 );
 
 await session.scenario("a stop ends a mount(2) that no server answers", 300, async () => {
   const { machine } = session;
   await machine.web.press("restart", HARD.name);
-  await saidSince(HARD, 0, /still in mount\(2\)/);
+  await session.saidSince(HARD, 0, /still in mount\(2\)/);
   const { Pid } = await machine.web.status(HARD.name);
   await machine.web.press("stop", HARD.name);
   await untilInGuest(machine, `! [ -e /proc/${Pid} ]`);
-  assert.equal(await mountCount(machine, target(HARD.name)), 0);
+  assert.equal(await mountCount(machine, target(HARD)), 0);
 });
 
 await session.scenario("all data is there at the end, and power-off unmounts it", 400, async () => {
   const { machine } = session;
-  await server.start();
-  await serveOn(HARD);
+  await session.server.start();
+  await session.serveOn(HARD);
   await untilInGuest(machine, listens(SOFT.port), LIMIT_MS);
-  for (const service of SERVICES) await checkServed(service);
+  for (const service of SERVICES) await session.checkServed(service);
   await machine.web.powerOff();
   await machine.ended();
-  for (const { name } of SERVICES) await checkFiles(`${server.directory}/${name}/restic`);
+  for (const { name } of SERVICES) await checkFiles(`${session.server.directory}/${name}/restic`);
 });
 
-session.close(async () => await server?.[Symbol.asyncDispose]());
+session.close();
