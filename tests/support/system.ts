@@ -181,6 +181,14 @@ export async function place(): Promise<Place> {
   };
 }
 
+/** Mounts a disk beside the target of a place, as a desktop does; gives where. */
+export async function mountElsewhere({ directory }: Place, disk: Disk): Promise<string> {
+  const elsewhere = `${directory}/elsewhere`;
+  await Deno.mkdir(elsewhere);
+  await run("mount", disk.path, elsewhere);
+  return elsewhere;
+}
+
 /** The check program of each file system. */
 const FSCK = {
   ext4: ["e2fsck", "-fn"],

@@ -6,6 +6,7 @@ import { run, SYSTEM_PATH } from "../support/command.ts";
 import { btrfsPair, loopDisk, randomLabel } from "../support/disk.ts";
 import { schemaFaults } from "../support/schema.ts";
 import {
+  mountElsewhere,
   mountsOn,
   type Place,
   place,
@@ -205,9 +206,7 @@ await systemTest(
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using where = await place();
-    const elsewhere = `${where.directory}/elsewhere`;
-    await Deno.mkdir(elsewhere);
-    await run("mount", disk.path, elsewhere);
+    const elsewhere = await mountElsewhere(where, disk);
     const question = { env: { MNT_SOURCE: disk.path }, args: [] };
     const missing = await ask(where, question);
     assert.equal(missing.exit_code, 78);

@@ -3,14 +3,15 @@ import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
 import { btrfsPair, loopDisk } from "../support/disk.ts";
 import {
+  mountElsewhere,
   mountsOn,
   type Place,
   place,
   readMounts,
+  type ServeOptions,
   stopCleanly,
   systemTest,
 } from "../support/system.ts";
-import type { ServeOptions } from "../support/system.ts";
 
 const DEFAULT = "rw,nosuid,nodev,noexec,relatime";
 
@@ -47,9 +48,7 @@ await systemTest(
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using where = await place();
-    const elsewhere = `${where.directory}/elsewhere`;
-    await Deno.mkdir(elsewhere);
-    await run("mount", disk.path, elsewhere);
+    const elsewhere = await mountElsewhere(where, disk);
     await refuses(
       where,
       { source: disk.path, env: { MNT_OPTIONS: "ro" } },
@@ -64,9 +63,7 @@ await systemTest(
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using where = await place();
-    const elsewhere = `${where.directory}/elsewhere`;
-    await Deno.mkdir(elsewhere);
-    await run("mount", disk.path, elsewhere);
+    const elsewhere = await mountElsewhere(where, disk);
     await using wrapper = where.serve({ source: disk.path, env: { MNT_OPTIONS: "ro" } });
     await wrapper.errLine(/EBUSY .*; trying again/);
     await run("umount", elsewhere);
@@ -81,9 +78,7 @@ await systemTest(
   async () => {
     await using disk = await loopDisk({ fstype: "ext4" });
     await using where = await place();
-    const elsewhere = `${where.directory}/elsewhere`;
-    await Deno.mkdir(elsewhere);
-    await run("mount", disk.path, elsewhere);
+    const elsewhere = await mountElsewhere(where, disk);
     await using wrapper = where.serve({ source: disk.path });
     await wrapper.listening();
     await stopCleanly(wrapper, where.target);
