@@ -14,7 +14,7 @@ import { bootMs, makeWorld } from "./ffi/world.ts";
 import { ConfigError, mergeSettings, parseConfig, wantsCheck } from "./mod/config.ts";
 import { readConfigDirectory } from "./mod/config_directory.ts";
 import { clock, files } from "./mod/edges.ts";
-import { cleanEnvironment, unreadableVariables } from "./mod/environment.ts";
+import { cleanEnvironment, encodingProblems } from "./mod/environment.ts";
 import { exitCode, messageOf, type Platform } from "./mod/exit.ts";
 import { parseVerb } from "./mod/help.ts";
 import { sayWhy } from "./mod/last_words.ts";
@@ -82,10 +82,8 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   };
   // Before anything of the configuration can fail: its faults are findings then.
   if (environment["MNT_CHECK"] === "1") return await answerLogged();
-  const unreadable = unreadableVariables(Deno.readFileSync("/proc/self/environ"));
-  if (unreadable.length > 0) {
-    throw new ConfigError(unreadable.map((name) => `Cannot use ${name}: its value is not UTF-8`));
-  }
+  const unreadable = encodingProblems(Deno.readFileSync("/proc/self/environ"));
+  if (unreadable.length > 0) throw new ConfigError(unreadable);
   const fromFiles = environment["MNT_CONFIG_DIR"]
     ? await readConfigDirectory(environment["MNT_CONFIG_DIR"], files)
     : undefined;

@@ -6,7 +6,7 @@
 import { print } from "./answer.ts";
 import { ConfigError, mergeSettings } from "./config.ts";
 import { type ConfigFiles, readConfigDirectory } from "./config_directory.ts";
-import { unreadableVariables } from "./environment.ts";
+import { encodingProblems } from "./environment.ts";
 import { judgeFindings, loggedExit, type Report, reportJson, VERDICT_EXIT } from "./findings.ts";
 import { reportLines, reportText } from "./findings_text.ts";
 import { inspect } from "./inspect.ts";
@@ -35,8 +35,7 @@ async function readFiles(
   world: World,
 ): Promise<{ files: ConfigFiles | undefined; problems: readonly string[] }> {
   const directory = environment["MNT_CONFIG_DIR"];
-  const unreadable = unreadableVariables(await Deno.readFile("/proc/self/environ"))
-    .map((name) => `Cannot use ${name}: its value is not UTF-8`);
+  const unreadable = encodingProblems(await Deno.readFile("/proc/self/environ"));
   try {
     const files = directory ? await readConfigDirectory(directory, world.files) : undefined;
     return { files, problems: unreadable };

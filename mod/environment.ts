@@ -30,11 +30,11 @@ export function cleanEnvironment(environment: Readonly<Record<string, string>>):
 }
 
 /**
- * Names of the `MNT_*` variables in the bytes of `/proc/self/environ` whose values are not UTF-8. Deno.env
+ * A line for each `MNT_*` variable in the bytes of `/proc/self/environ` whose value is not UTF-8. Deno.env
  * leaves such variables out, so that a mount that was asked for would not even be noticed.
  */
-export function unreadableVariables(environ: Uint8Array): string[] {
-  const names: string[] = [];
+export function encodingProblems(environ: Uint8Array): string[] {
+  const problems: string[] = [];
   for (let start = 0; start < environ.length;) {
     const zero = environ.indexOf(0, start);
     const end = zero < 0 ? environ.length : zero;
@@ -45,8 +45,8 @@ export function unreadableVariables(environ: Uint8Array): string[] {
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
-      names.push(text.slice(0, text.indexOf("=")));
+      problems.push(`Cannot use ${text.slice(0, text.indexOf("="))}: its value is not UTF-8`);
     }
   }
-  return names;
+  return problems;
 }

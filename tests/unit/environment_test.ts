@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cleanEnvironment, unreadableVariables } from "../../mod/environment.ts";
+import { cleanEnvironment, encodingProblems } from "../../mod/environment.ts";
 
 Deno.test("P10: cleanEnvironment() takes out MNT_*, what Deno added and what is meant for this process alone, nothing else", () => {
   const cases: [Record<string, string>, { remove: string[]; path: string | undefined }][] = [
@@ -26,7 +26,7 @@ Deno.test("P10: cleanEnvironment() takes out MNT_*, what Deno added and what is 
   }
 });
 
-Deno.test("unreadableVariables() names MNT_ variables that are not UTF-8, and no others", () => {
+Deno.test("encodingProblems() names MNT_ variables that are not UTF-8, and no others", () => {
   const latin1 = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
   const cases: [string, string[]][] = [
     ["", []],
@@ -35,6 +35,7 @@ Deno.test("unreadableVariables() names MNT_ variables that are not UTF-8, and no
     ["MNT_DATA=\xc3\xa9\0\0=x\0", []],
   ];
   for (const [environ, names] of cases) {
-    assert.deepEqual(unreadableVariables(latin1(environ)), names);
+    const problems = names.map((name) => `Cannot use ${name}: its value is not UTF-8`);
+    assert.deepEqual(encodingProblems(latin1(environ)), problems);
   }
 });
