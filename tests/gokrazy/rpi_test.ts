@@ -6,13 +6,14 @@
 import assert from "node:assert/strict";
 import { restic, resticRoundTrip } from "../support/restic.ts";
 import { checkFiles, listens, mountCount, untilInGuest } from "./support/backup.ts";
-import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
-import { EXFAT, RPI, VFAT } from "./support/services.ts";
+import { copyOut, fsck, type GuestDisk, makeDisk, markDirty } from "./support/disks.ts";
+import { EXFAT, RPI, SHARED, VFAT } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
-const session = new Session(RPI, { ports: [EXFAT.port, VFAT.port] });
+const session = new Session(RPI, { ports: [EXFAT.port, VFAT.port, SHARED.port] });
 let exfat: GuestDisk;
 let vfat: GuestDisk;
+let shared: GuestDisk;
 
 await session.scenario(
   "gokrazy boots on kernel.rpi and shows its web interface",
@@ -48,6 +49,44 @@ await session.scenario(
     await machine.web.log("vfat", /mounted "\/dev\/sdb" on "\/perm\/vfat" as vfat/);
     await resticRoundTrip(machine.address(VFAT.port), `${await session.directory()}/vfat`);
     assert.equal(await mountCount(machine, "/perm/vfat"), 1);
+  },
+);
+
+await session.scenario(
+  "vfat with a charset that the kernel lacks: said with the cure, and tried again",
+  120,
+  async () => {
+    const { machine } = session;
+    shared = await makeDisk(await session.directory(), "shared", "vfat", SHARED.identity);
+    await markDirty(shared);
+    await machine.plug(shared);
+    await machine.web.press("restart", "charset");
+    const lines = await machine.web.log("charset", /Cannot mount .*; trying again$/);
+    assert.match(
+      lines.at(-1)!,
+      /"\/dev\/sdc" on "\/perm\/charset" as vfat.*: EINVAL \(this kernel does not have the IO charset nonesuch for file names\); set MNT_DATA=iocharset=utf8 .*; the kernel says: .*nonesuch not found/,
+    );
+    await machine.web.press("stop", "charset");
+    assert.equal(await mountCount(machine, "/perm/charset"), 0);
+  },
+);
+
+await session.scenario(
+  "vfat that was pulled once and is served as MNT_USER: a warning, and files that are the user's",
+  120,
+  async () => {
+    const { machine } = session;
+    await machine.web.press("restart", "owned");
+    await untilInGuest(machine, listens(SHARED.port));
+    await machine.web.log("owned", /it was not unmounted cleanly, files may be damaged; .*fsck/);
+    assert.match(await machine.sh("grep ' /perm/owned ' /proc/mounts"), /,uid=1000,gid=1001,/);
+    const { Pid } = await machine.web.status("owned");
+    const ids = await machine.sh(`for p in $(cat /proc/${Pid}/task/*/children); do
+      grep -E '^(Uid|Gid):' /proc/$p/status; done`);
+    assert.match(ids, /^Uid:\s+1000\s+1000\s.*\nGid:\s+1001\s+1001\s/);
+    await resticRoundTrip(machine.address(SHARED.port), `${await session.directory()}/owned`);
+    assert.match(await machine.sh("ls -ln /perm/owned/restic/config"), / 1000 +1001 /);
+    await machine.web.press("stop", "owned");
   },
 );
 

@@ -53,6 +53,16 @@ export async function makeDisk(
   return { id, path, fstype };
 }
 
+/** `BS_Reserved1` of a FAT32 boot sector, where Linux keeps the dirty bit: `linux/msdos_fs.h`. */
+const FAT32_STATE = { offset: 65, dirty: 1 };
+
+/** Marks a vfat as one that was not unmounted. */
+export async function markDirty({ path }: GuestDisk): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  await file.seek(FAT32_STATE.offset, Deno.SeekMode.Start);
+  await file.write(Uint8Array.of(FAT32_STATE.dirty));
+}
+
 /** What the check programs say of a disk that was not unmounted cleanly. */
 const UNCLEAN =
   /skipping journal recovery|Dirty bit is set|not properly unmounted|volume was not unmounted|dirty/i;
