@@ -38,7 +38,11 @@ export function parseSource(text: string): SourceSpec {
     return { kind: "tag", tag, value, text: `${tag}=${value}` };
   }
   // Two slashes begin the name of a CIFS share.
-  if (/^\/(?!\/)/.test(source)) return { kind: "path", path: source, text: source };
+  if (/^\/(?!\/)/.test(source)) {
+    // A slash at the end asks for a directory, which no device is: it would be waited for without end.
+    const path = source.replace(/(?<=.)\/+$/, "");
+    return { kind: "path", path, text: path };
+  }
   if (source === "" || source.includes("\0")) throw new RangeError("it is empty");
   if (/^\.{1,2}\//.test(source) || source.startsWith("dev/")) {
     throw new RangeError("a path must be absolute");

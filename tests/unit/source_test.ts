@@ -37,6 +37,8 @@ Deno.test("parseSource() takes tags, paths and sources that are no devices", () 
     ["PARTUUID=0a0b0c0d-01", tag("PARTUUID", "0a0b0c0d-01")],
     ["PARTLABEL=größer", tag("PARTLABEL", "größer")],
     ["/dev/sda1", { kind: "path", path: "/dev/sda1", text: "/dev/sda1" }],
+    ["/dev/sda1//", { kind: "path", path: "/dev/sda1", text: "/dev/sda1" }],
+    ["/", { kind: "path", path: "/", text: "/" }],
     ['"/dev/disk/by-label/a b"', {
       kind: "path",
       path: "/dev/disk/by-label/a b",
