@@ -76,8 +76,9 @@ export async function superviseServer(
       ? "a second SIGINT asked for it"
       : `it did not stop within ${stopMs / 1000} s${lost ? "" : " (MNT_STOP)"}`;
     const { pid } = server;
-    log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
+    // Sent first: who reads the line can rely on it.
     send("SIGKILL");
+    log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
     const freeing = freeLater();
     const say = (seconds: number) =>
       log.warn(
