@@ -23,7 +23,7 @@ import type { SignalName } from "./mod/linux.ts";
 import { createLog, stderrOutlet } from "./mod/log.ts";
 import { chooseRunDirectory } from "./mod/run_directory.ts";
 import { runWithStatus } from "./mod/run_with_status.ts";
-import { findSecrets, variableTexts } from "./mod/secrets.ts";
+import { secretsOf } from "./mod/secrets.ts";
 import { parseServerArgs } from "./mod/server_args.ts";
 import { Signals } from "./mod/signals.ts";
 import type { World } from "./mod/world.ts";
@@ -49,10 +49,8 @@ function resetEnvironment(environment: Readonly<Record<string, string>>): void {
 
 /** From now on no line and no state shows what is secret in these. */
 function hideSecretsOf(variables: Readonly<Record<string, string>>, args: readonly string[]) {
-  const values = Object.entries(variables).flatMap(([name, value]) =>
-    name.startsWith("MNT_") ? variableTexts(name, value) : []
-  );
-  log.hide(findSecrets([...values, ...args]));
+  const own = Object.entries(variables).filter(([name]) => name.startsWith("MNT_"));
+  log.hide(secretsOf(own, args));
 }
 
 async function ownVersion(): Promise<string> {

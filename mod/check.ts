@@ -13,7 +13,7 @@ import { inspect } from "./inspect.ts";
 import { SIGNALS } from "./linux.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import type { Signals } from "./signals.ts";
-import { escapeJson, hasColours } from "./terminal.ts";
+import { escapeJson, takesColours } from "./terminal.ts";
 import type { World } from "./world.ts";
 
 /** How the check was asked for. */
@@ -64,10 +64,7 @@ async function show(report: Report, options: CheckOptions, world: World): Promis
     return loggedExit(verdict, world.platform);
   }
   const terminal = Deno.stdout.isTerminal();
-  const colours = hasColours({
-    terminal,
-    ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
-  });
+  const colours = takesColours(terminal, environment);
   const text = args.includes("--json")
     ? `${escapeJson(reportJson(report))}\n`
     : reportText(report, { colours, width: terminal ? terminalWidth() : PIPE_WIDTH });

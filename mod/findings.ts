@@ -125,7 +125,7 @@ const OWN_WORDS: readonly string[] = ["area", "name", "level", "origin", "match"
 /**
  * The report with no password in any of its texts.
  *
- * @param known from `findSecrets`.
+ * @param known from `secretsOf`.
  */
 export function maskReport(report: Report, known: readonly string[]): Report {
   const hide = (key: string, value: unknown) =>

@@ -16,7 +16,7 @@ import { inspectProgram } from "./inspect_server.ts";
 import { inspectService } from "./inspect_service.ts";
 import type { LockRecord } from "./lock.ts";
 import { shownArguments, shownSettings } from "./origins.ts";
-import { findSecrets, variableTexts } from "./secrets.ts";
+import { secretsOf } from "./secrets.ts";
 import { parseServerArgs } from "./server_args.ts";
 import type { ProgramOutput, World } from "./world.ts";
 
@@ -139,8 +139,8 @@ export async function inspect(
     ),
   );
   signal.throwIfAborted();
-  const values = [...settings].flatMap(([name, { value }]) => variableTexts(name, value));
-  const known = findSecrets([...values, ...args]);
+  const variables = Array.from(settings, ([name, { value }]) => [name, value] as const);
+  const known = secretsOf(variables, args);
   return maskReport({
     version: question.version,
     platform: world.platform,

@@ -55,7 +55,7 @@ type Logger = Record<Level, (message: string, properties: Record<string, unknown
 export interface FlushableLog extends Log {
   /** Changes the form of all lines that are still to come. */
   setFormat(format: "text" | "json"): void;
-  /** Hides these wherever they turn up, from {@linkcode findSecrets}. */
+  /** Hides these wherever they turn up, from {@linkcode secretsOf}. */
   hide(secrets: readonly string[]): void;
   /** A text without what is hidden. */
   shown(text: string): string;

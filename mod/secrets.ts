@@ -56,11 +56,6 @@ function urlSecrets(url: string): string[] {
 /** Shorter ones are hidden where their place gives them away, and not wherever they stand. */
 const KNOWN_MIN_LENGTH = 4;
 
-/** A variable as {@linkcode findSecrets} takes it: what it holds, and that once more with its name. */
-export function variableTexts(name: string, value: string): string[] {
-  return [value, `${name}=${value}`];
-}
-
 /**
  * The secrets in values of the configuration, to be hidden wherever they turn up.
  *
@@ -82,6 +77,15 @@ export function findSecrets(values: Iterable<string>): string[] {
   // The longest first: one can be part of another.
   return [...found].filter((secret) => secret.length >= KNOWN_MIN_LENGTH)
     .toSorted((a, b) => b.length - a.length);
+}
+
+/** The secrets of a configuration; one of a variable can be told by the variable's name alone. */
+export function secretsOf(
+  variables: Iterable<readonly [name: string, value: string]>,
+  args: readonly string[],
+): string[] {
+  const texts = Array.from(variables, ([name, value]) => [value, `${name}=${value}`]);
+  return findSecrets([...texts.flat(), ...args]);
 }
 
 /**

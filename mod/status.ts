@@ -11,15 +11,15 @@ import { resolveNearest } from "./paths.ts";
 import { findRunDirectories } from "./run_directory.ts";
 import { resolvePath } from "./server_args.ts";
 import {
-  type Instance,
   lookAt,
   type Space,
   type StatusEdges,
+  type StatusOfFile,
   unlessHanging,
 } from "./status_look.ts";
 import { parseStatusRecord } from "./status_record.ts";
 import { allServe, type Status, statusReport, statusText } from "./status_text.ts";
-import { escapeJson, hasColours } from "./terminal.ts";
+import { escapeJson, takesColours } from "./terminal.ts";
 import type { Files, World } from "./world.ts";
 
 /** statfs(2), off the main thread. Loaded where it is used, for it takes 35 ms. */
@@ -56,8 +56,6 @@ async function askedTarget(
   }
   return resolvePath(value, "/");
 }
-
-type StatusOfFile = Pick<Instance, "record" | "path">;
 
 /** The whole records in a directory; a file that is none of this version's is as good as missing. */
 async function readRecords(directory: string, files: Files): Promise<StatusOfFile[]> {
@@ -133,10 +131,7 @@ export async function showStatus(
   const target = await askedTarget(environment, world.files);
   const status = await findStatus(target, await findRunDirectories(environment), edges);
   const now = { bootMs: Deno.osUptime() * 1000, wallMs: Date.now() };
-  const colours = hasColours({
-    terminal: Deno.stdout.isTerminal(),
-    ...{ noColor: environment["NO_COLOR"], term: environment["TERM"] },
-  });
+  const colours = takesColours(Deno.stdout.isTerminal(), environment);
   const text = json
     ? `${escapeJson(JSON.stringify(statusReport(status, now), null, 2))}\n`
     : statusText(status, now, colours);

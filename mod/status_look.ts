@@ -51,6 +51,9 @@ export interface Instance {
   readonly why: string | null;
 }
 
+/** What a status file says, and where it lies. */
+export type StatusOfFile = Pick<Instance, "record" | "path">;
+
 /** A disk that takes longer to answer is called hanging. */
 const DISK_LIMIT_MS = 3000;
 
@@ -156,7 +159,7 @@ function judgeProcesses({ record, alive, serverAlive, listening }: Seen): string
 
 /** Looks at the run of a status file. Ends in time, whatever the disk does. */
 export async function lookAt(
-  { record, path }: Pick<Instance, "record" | "path">,
+  { record, path }: StatusOfFile,
   edges: StatusEdges,
 ): Promise<Instance> {
   const { wrapper, server, target, phase } = record;

@@ -42,6 +42,14 @@ export function hasColours({ terminal, noColor, term }: TerminalFacts): boolean 
   return terminal && !noColor && !!term && term !== "dumb";
 }
 
+/** The same of a stream, where the environment says the rest. */
+export function takesColours(
+  terminal: boolean,
+  environment: Readonly<Record<string, string>>,
+): boolean {
+  return hasColours({ terminal, noColor: environment["NO_COLOR"], term: environment["TERM"] });
+}
+
 /** Escape codes of ECMA-48, see console_codes(4). */
 const COLOURS = { red: "1;31", green: "32", yellow: "33", cyan: "36", bold: "1", faint: "2" };
 

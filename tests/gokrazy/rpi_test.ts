@@ -7,13 +7,13 @@ import assert from "node:assert/strict";
 import { restic, resticRoundTrip } from "../support/restic.ts";
 import { checkFiles, listens, mountCount, untilInGuest } from "./support/backup.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk, markDirty } from "./support/disks.ts";
-import { EXFAT, RPI, SHARED, VFAT } from "./support/services.ts";
+import { DIRTY, EXFAT, RPI, VFAT } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
-const session = new Session(RPI, { ports: [EXFAT.port, VFAT.port, SHARED.port] });
+const session = new Session(RPI, { ports: [EXFAT.port, VFAT.port, DIRTY.port] });
 let exfat: GuestDisk;
 let vfat: GuestDisk;
-let shared: GuestDisk;
+let dirty: GuestDisk;
 
 await session.scenario(
   "gokrazy boots on kernel.rpi and shows its web interface",
@@ -57,9 +57,9 @@ await session.scenario(
   120,
   async () => {
     const { machine } = session;
-    shared = await makeDisk(await session.directory(), "shared", "vfat", SHARED.identity);
-    await markDirty(shared);
-    await machine.plug(shared);
+    dirty = await makeDisk(await session.directory(), "dirty", "vfat", DIRTY.identity);
+    await markDirty(dirty);
+    await machine.plug(dirty);
     await machine.web.press("restart", "charset");
     const lines = await machine.web.log("charset", /Cannot mount .*; trying again$/);
     assert.match(
@@ -77,14 +77,14 @@ await session.scenario(
   async () => {
     const { machine } = session;
     await machine.web.press("restart", "owned");
-    await untilInGuest(machine, listens(SHARED.port));
+    await untilInGuest(machine, listens(DIRTY.port));
     await machine.web.log("owned", /it was not unmounted cleanly, files may be damaged; .*fsck/);
     assert.match(await machine.sh("grep ' /perm/owned ' /proc/mounts"), /,uid=1000,gid=1001,/);
     const { Pid } = await machine.web.status("owned");
     const ids = await machine.sh(`for p in $(cat /proc/${Pid}/task/*/children); do
       grep -E '^(Uid|Gid):' /proc/$p/status; done`);
     assert.match(ids, /^Uid:\s+1000\s+1000\s.*\nGid:\s+1001\s+1001\s/);
-    await resticRoundTrip(machine.address(SHARED.port), `${await session.directory()}/owned`);
+    await resticRoundTrip(machine.address(DIRTY.port), `${await session.directory()}/owned`);
     assert.match(await machine.sh("ls -ln /perm/owned/restic/config"), / 1000 +1001 /);
     await machine.web.press("stop", "owned");
   },

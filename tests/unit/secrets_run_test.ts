@@ -7,7 +7,7 @@ import { createLog } from "../../mod/log.ts";
 import type { Outlet } from "../../mod/log_form.ts";
 import { Progress, stateFacts } from "../../mod/progress.ts";
 import { run } from "../../mod/run.ts";
-import { findSecrets } from "../../mod/secrets.ts";
+import { secretsOf } from "../../mod/secrets.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { Signals } from "../../mod/signals.ts";
 import { CONFIG } from "../../mod/variables.ts";
@@ -84,7 +84,7 @@ Deno.test("a secret of the source, of the data or of the options is in no line, 
         fake.plug({ path: source, minor: 1, uuid: "wanted", label: "x" });
         const real = fake.world("gokrazy");
         const { log, all, written } = logs(
-          findSecrets([...Object.values(variables), ...args]),
+          secretsOf(Object.entries(variables), args),
           real.clock,
         );
         const states: unknown[] = [];
@@ -160,7 +160,7 @@ Deno.test("an error that quotes a value hides what is secret in it, wherever it 
           const variables = { ...others, [name]: value(secret) };
           const args = ["--path", `/x/${value(secret)}`];
           const { log, written } = logs(
-            findSecrets([...Object.values(variables), ...args]),
+            secretsOf(Object.entries(variables), args),
             world.clock,
           );
           try {

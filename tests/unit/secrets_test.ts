@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { quote } from "../../mod/origins.ts";
-import { findSecrets, hideSecrets, maskSecrets, variableTexts } from "../../mod/secrets.ts";
+import { findSecrets, hideSecrets, maskSecrets, secretsOf } from "../../mod/secrets.ts";
 
 Deno.test("maskSecrets() hides the values that are for nobody's eyes, and nothing else", () => {
   const cases: [string, string][] = [
@@ -76,8 +76,8 @@ Deno.test("a secret of the configuration is hidden wherever it turns up, quoted 
 });
 
 Deno.test("a variable that is called as a password is one, and no other variable", () => {
-  assert.deepEqual(findSecrets(variableTexts("MNT_PASSWORD", "top secret")), ["top secret"]);
-  assert.deepEqual(findSecrets(variableTexts("MNT_TARGET", "/top/secret")), []);
+  assert.deepEqual(secretsOf([["MNT_PASSWORD", "top secret"]], []), ["top secret"]);
+  assert.deepEqual(secretsOf([["MNT_TARGET", "/top/secret"]], []), []);
 });
 
 Deno.test("a text of any length and kind is masked in linear time", () => {

@@ -41,10 +41,10 @@ export const CHECKED = {
   port: 8006,
   identity: { label: "checked" },
 } as const satisfies ServedDisk;
-/** A vfat that two services of kernel.rpi try, neither of them from boot. */
-export const SHARED = {
+/** A vfat that was pulled once; two services of kernel.rpi try it, neither of them from boot. */
+export const DIRTY = {
   port: 8007,
-  identity: { label: "SHARED" },
+  identity: { label: "DIRTY" },
 } as const satisfies ServedDisk;
 /** A directory of the host, by the name under which QEMU offers it to virtio-9p. */
 export const SHARE = { port: 8003, tag: "backups" } as const;
@@ -89,12 +89,12 @@ export const RPI: ImageSpec = {
   services: [
     diskService("exfat", EXFAT.port, { MNT_SOURCE: `LABEL=${EXFAT.identity.label}` }, true),
     diskService("vfat", VFAT.port, { MNT_SOURCE: "UUID=1234-ABCD" }, true),
-    diskService("charset", SHARED.port, {
-      MNT_SOURCE: `LABEL=${SHARED.identity.label}`,
+    diskService("charset", DIRTY.port, {
+      MNT_SOURCE: `LABEL=${DIRTY.identity.label}`,
       MNT_DATA: "iocharset=nonesuch",
     }),
-    diskService("owned", SHARED.port, {
-      MNT_SOURCE: `LABEL=${SHARED.identity.label}`,
+    diskService("owned", DIRTY.port, {
+      MNT_SOURCE: `LABEL=${DIRTY.identity.label}`,
       MNT_USER: "1000:1001",
     }),
   ],
