@@ -7,12 +7,14 @@ import { MADV_DONTNEED } from "../mod/linux.ts";
 import type { Libc } from "./libc.ts";
 
 /**
- * Gives back what only the start needed: garbage and free memory of the heap (2 MB), and pages of code;
- * the latter at the next time where no descriptor is left now.
+ * Gives back pages of code that are not needed any more, and of the heap garbage and free memory (after
+ * the start 2 MB); the pages at the next time where no descriptor is left now.
  */
-export function releaseMemory(libc: Libc): void {
-  collectGarbage();
-  libc.malloc_trim(0n);
+export function releaseMemory(libc: Libc, what: "code" | "heap and code"): void {
+  if (what === "heap and code") {
+    collectGarbage();
+    libc.malloc_trim(0n);
+  }
   try {
     releaseCode(libc);
   } catch {

@@ -49,6 +49,6 @@ export function makeWorld({ platform, runDirectory, self, log, libc }: WorldPart
     locks: libcFileLocks(libc),
     processes: libcProcesses(libc),
     openKernelLog: () => openKernelLog(libc),
-    releaseMemory: () => releaseMemory(libc),
+    releaseMemory: (what) => releaseMemory(libc, what),
   };
 }

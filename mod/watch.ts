@@ -9,15 +9,17 @@ import type { World } from "./world.ts";
 
 /** By then rest-server listens. */
 const QUIET_AFTER_MS = 2000;
-/** Hours of probes and syncs leave free memory and pages of code behind, too. */
-const RELEASE_EVERY_MS = 600_000;
+/** Each page of code that was needed for a moment would stay resident else. */
+const RELEASE_EVERY_MS = 60_000;
+/** Hours of probes and syncs leave garbage behind, too; to collect it takes 20 ms. */
+const COLLECT_EACH = 10;
 
 /** Gives back the memory of the start once it is over, and from time to time what was needed since. */
 export async function releaseWhenQuiet(world: World, signal: AbortSignal): Promise<void> {
-  for (let pauseMs = QUIET_AFTER_MS;; pauseMs = RELEASE_EVERY_MS) {
-    await world.clock.sleep(pauseMs, signal);
-    if (signal.aborted) return;
-    world.releaseMemory();
+  await world.clock.sleep(QUIET_AFTER_MS, signal);
+  for (let count = 0; !signal.aborted; count++) {
+    world.releaseMemory(count % COLLECT_EACH === 0 ? "heap and code" : "code");
+    await world.clock.sleep(RELEASE_EVERY_MS, signal);
   }
 }
 

@@ -125,6 +125,6 @@ export interface World {
   readonly locks: FileLocks;
   readonly processes: Processes;
   openKernelLog(): KernelLog | null;
-  /** Gives back the memory that only the start needed. */
-  releaseMemory(): void;
+  /** Gives back memory that is not needed any more; the heap's takes 20 ms. */
+  releaseMemory(what: "code" | "heap and code"): void;
 }

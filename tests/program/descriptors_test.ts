@@ -107,7 +107,7 @@ Deno.test("giving memory back, from time to time, fails at nothing where no desc
      try {
        for (;;) Deno.openSync("/dev/null");
      } catch {
-       releaseMemory(libc);
+       releaseMemory(libc, "heap and code");
      }`,
   );
   const { code, stderr } = await new Deno.Command("/bin/sh", {

@@ -80,21 +80,34 @@ Deno.test("P6: syncWhenWritten() says once that the disk refuses, and again afte
   assert.match(errors[0]!, /^Cannot write everything to "\/dev\/sda": the disk refused/);
 });
 
-Deno.test("memory is given back once the start is over, and then each 10 minutes until the end", async () => {
+Deno.test("memory is given back once the start is over, then code each minute, the heap each tenth", async () => {
   const done = new AbortController();
-  const sleeps: number[] = [];
-  let released = 0;
+  const log: string[] = [];
+  let atMs = 0;
   const world = worldOf({
     clock: {
       now: () => 0,
       sleep(ms) {
-        if (sleeps.push(ms) === 4) done.abort();
+        atMs += ms;
+        if (atMs > 1_300_000) done.abort();
         return Promise.resolve();
       },
     },
-    releaseMemory: () => void released++,
+    releaseMemory: (what) => void log.push(`${atMs / 1000} ${what}`),
   });
   await releaseWhenQuiet(world, done.signal);
-  assert.deepEqual(sleeps, [2000, 600_000, 600_000, 600_000]);
-  assert.equal(released, 3);
+  const expected = Array.from(
+    { length: 22 },
+    (_, i) => `${2 + i * 60} ${i % 10 === 0 ? "heap and code" : "code"}`,
+  );
+  assert.deepEqual(log, expected);
+});
+
+Deno.test("a run that ends within the start gives nothing back", async () => {
+  const done = new AbortController();
+  const world = worldOf({
+    clock: { now: () => 0, sleep: () => Promise.resolve(done.abort()) },
+    releaseMemory: () => assert.fail("given back"),
+  });
+  await releaseWhenQuiet(world, done.signal);
 });
