@@ -6,10 +6,26 @@
 import { Failure } from "../mod/exit.ts";
 import { type LaunchPlan, tooManyArguments } from "../mod/launch.ts";
 import { ERRNO, errnoName } from "../mod/linux.ts";
-import { cString, type LauncherLibc, readErrno } from "./libc.ts";
+import { addressOf, cString, type LauncherLibc, readErrno } from "./libc.ts";
 
 /** Errors of execve(2) that may be gone at the next try. */
 const BUSY: readonly number[] = [ERRNO.EAGAIN, ERRNO.ENOMEM, ERRNO.ETXTBSY];
+
+const POINTER_BYTES = 8;
+
+/** argv of execve(2) in one buffer: pointers to the strings, NULL, and behind it the strings themselves. */
+export function layArgv(args: readonly string[]): Uint8Array<ArrayBuffer> {
+  const strings = args.map(cString);
+  let offset = (strings.length + 1) * POINTER_BYTES;
+  const bytes = new Uint8Array(strings.reduce((sum, { length }) => sum + length, offset));
+  const [start, view] = [addressOf(bytes), new DataView(bytes.buffer)];
+  for (const [i, string] of strings.entries()) {
+    view.setBigUint64(i * POINTER_BYTES, start + BigInt(offset), true);
+    bytes.set(string, offset);
+    offset += string.length;
+  }
+  return bytes;
+}
 
 /**
  * execve(2): this process is rest-server from then on.
@@ -21,9 +37,7 @@ export function execute(
   { program, user }: LaunchPlan,
   args: readonly string[],
 ): never {
-  const strings = [program, ...args].map(cString);
-  const pointers = strings.map((bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
-  libc.execv(cString(program), BigUint64Array.of(...pointers, 0n));
+  libc.execv(cString(program), layArgv([program, ...args]));
   const errno = readErrno(libc);
   if (errno === ERRNO.E2BIG) throw tooManyArguments(`rest-server "${program}"`);
   const kind = errno === ERRNO.ENOENT

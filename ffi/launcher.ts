@@ -6,7 +6,7 @@
 import { LAUNCH_VARIABLE, type Launcher, type LaunchReport, parseReport } from "../mod/launch.ts";
 import { AF_UNIX, ERRNO, errnoName, F_SETFD, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../mod/linux.ts";
 import type { Programs, ServerProcess } from "../mod/world.ts";
-import { type Libc, readErrno } from "./libc.ts";
+import { aside, type Libc, readErrno } from "./libc.ts";
 import { MESSAGE_MAX_BYTES, sendMessage } from "./messages.ts";
 
 /** How this program is started once more. */
@@ -24,7 +24,7 @@ async function readAll(libc: Libc, fd: number): Promise<string> {
   const buffer = new Uint8Array(MESSAGE_MAX_BYTES);
   let text = "";
   for (;;) {
-    const length = Number(await libc.readAside(fd, buffer, BigInt(buffer.length)));
+    const length = Number(await aside(libc.readAside, fd, buffer, BigInt(buffer.length)));
     if (length <= 0) return text;
     text += decoder.decode(buffer.subarray(0, length), { stream: true });
   }

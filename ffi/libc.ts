@@ -173,3 +173,30 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   }
   return new TextEncoder().encode(`${text}\0`);
 }
+
+/**
+ * Where the bytes of a buffer lie, for a pointer in another one. The collector does not see such a pointer:
+ * what it points to must be part of the very buffer that the call is given.
+ */
+export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
+  return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
+}
+
+/**
+ * What calls on other threads were given: of a buffer they get the address alone, and the collector would
+ * free it under them.
+ */
+const held = new Set<readonly unknown[]>();
+
+/** A call on a thread of its own, with its buffers kept until it returns. */
+export async function aside<A extends readonly unknown[], T>(
+  call: (...args: A) => Promise<T>,
+  ...args: A
+): Promise<T> {
+  held.add(args);
+  try {
+    return await call(...args);
+  } finally {
+    held.delete(args);
+  }
+}

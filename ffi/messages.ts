@@ -4,40 +4,59 @@
  * @module
  */
 import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, MSG_TRUNC, SCM_RIGHTS, SOL_SOCKET } from "../mod/linux.ts";
-import { type LauncherLibc, type Libc, readErrno } from "./libc.ts";
+import { addressOf, type LauncherLibc, type Libc, readErrno } from "./libc.ts";
 
 /** More than a plan with the longest paths, and less than `net.core.wmem_default`. */
 export const MESSAGE_MAX_BYTES = 160 * 1024;
-/** CMSG_SPACE and CMSG_LEN of one descriptor. */
-const CONTROL_BYTES = 24;
-const CONTROL_LENGTH = 20n;
 
-/** struct msghdr with one struct iovec and one struct cmsghdr; all of it must outlive the call. */
-function messageOf(bytes: Uint8Array<ArrayBuffer>, control: Uint8Array<ArrayBuffer> | null) {
-  const address = (buffer: BufferSource) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
-  const iovec = BigUint64Array.of(address(bytes), BigInt(bytes.length));
-  const header = BigUint64Array.of(
-    ...[0n, 0n], // msg_name, msg_namelen
-    ...[address(iovec), 1n],
-    ...control === null ? [0n, 0n] : [address(control), BigInt(control.length)],
-    0n, // msg_flags
-  );
-  return { header, iovec };
+/** Where each part of a {@linkcode Message} lies: struct msghdr, struct iovec, CMSG_SPACE of one descriptor, the text. */
+const IOVEC = 56;
+const CONTROL = 72;
+const TEXT = 96;
+/** CMSG_LEN of one descriptor. */
+const CONTROL_LENGTH = 20n;
+/** Fields of struct msghdr. */
+const MSG_IOV = 16;
+const MSG_IOVLEN = 24;
+const MSG_CONTROL = 32;
+const MSG_CONTROLLEN = 40;
+const MSG_FLAGS = 48;
+
+/** A struct msghdr and all that it points to, in one buffer: the call that is given it keeps it all. */
+interface Message {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+}
+
+/** A message with room for so many bytes of text, and for a descriptor where it can have one. */
+function layMessage(textBytes: number, hasControl: boolean): Message {
+  const bytes = new Uint8Array(TEXT + textBytes);
+  const [start, view] = [addressOf(bytes), new DataView(bytes.buffer)];
+  const set = (offset: number, value: number | bigint) =>
+    view.setBigUint64(offset, BigInt(value), true);
+  set(MSG_IOV, start + BigInt(IOVEC));
+  set(MSG_IOVLEN, 1);
+  set(IOVEC, start + BigInt(TEXT));
+  set(IOVEC + 8, textBytes);
+  if (hasControl) {
+    set(MSG_CONTROL, start + BigInt(CONTROL));
+    set(MSG_CONTROLLEN, TEXT - CONTROL);
+  }
+  return { bytes, view };
 }
 
 /** Sends text, and a descriptor with it; 0 or errno. */
 export function sendMessage(libc: Libc, socket: number, text: string, fd: number | null): number {
-  let control: Uint8Array<ArrayBuffer> | null = null;
+  const encoded = new TextEncoder().encode(text);
+  const { bytes, view } = layMessage(encoded.length, fd !== null);
+  bytes.set(encoded, TEXT);
   if (fd !== null) {
-    control = new Uint8Array(CONTROL_BYTES);
-    const view = new DataView(control.buffer);
-    view.setBigUint64(0, CONTROL_LENGTH, true);
-    view.setInt32(8, SOL_SOCKET, true);
-    view.setInt32(12, SCM_RIGHTS, true);
-    view.setInt32(16, fd, true);
+    view.setBigUint64(CONTROL, CONTROL_LENGTH, true);
+    view.setInt32(CONTROL + 8, SOL_SOCKET, true);
+    view.setInt32(CONTROL + 12, SCM_RIGHTS, true);
+    view.setInt32(CONTROL + 16, fd, true);
   }
-  const message = messageOf(new TextEncoder().encode(text), control);
-  const sent = libc.sendmsg(socket, message.header, MSG_NOSIGNAL);
+  const sent = libc.sendmsg(socket, bytes, MSG_NOSIGNAL);
   return Number(sent) < 0 ? readErrno(libc) : 0;
 }
 
@@ -50,17 +69,14 @@ export function receiveMessage(
   libc: LauncherLibc,
   socket: number,
 ): { readonly text: string; readonly fd: number | null } | null | { readonly errno: number } {
-  const bytes = new Uint8Array(MESSAGE_MAX_BYTES);
-  const control = new Uint8Array(CONTROL_BYTES);
-  const { header } = messageOf(bytes, control);
-  const length = Number(libc.recvmsg(socket, header, MSG_CMSG_CLOEXEC));
+  const { bytes, view } = layMessage(MESSAGE_MAX_BYTES, true);
+  const length = Number(libc.recvmsg(socket, bytes, MSG_CMSG_CLOEXEC));
   if (length < 0) return { errno: readErrno(libc) };
   if (length === 0) return null;
-  const flags = Number(header[6]! & 0xffffffffn);
-  if (flags & MSG_TRUNC) throw new RangeError("the plan is too long");
-  const hasFd = header[5]! >= CONTROL_LENGTH;
+  if (view.getInt32(MSG_FLAGS, true) & MSG_TRUNC) throw new RangeError("the plan is too long");
+  const hasFd = view.getBigUint64(MSG_CONTROLLEN, true) >= CONTROL_LENGTH;
   return {
-    text: new TextDecoder().decode(bytes.subarray(0, length)),
-    fd: hasFd ? new DataView(control.buffer).getInt32(16, true) : null,
+    text: new TextDecoder().decode(bytes.subarray(TEXT, TEXT + length)),
+    fd: hasFd ? view.getInt32(CONTROL + 16, true) : null,
   };
 }

@@ -18,7 +18,7 @@ import {
   UMOUNT_NOFOLLOW,
 } from "../mod/linux.ts";
 import type { Mounter } from "../mod/mounter.ts";
-import { cString, type Libc, readErrno } from "./libc.ts";
+import { aside, cString, type Libc, readErrno } from "./libc.ts";
 
 function uniqueMountId(libc: Libc, fd: number): string {
   const buffer = new Uint8Array(256); // struct statx
@@ -47,7 +47,7 @@ export function libcMounter(libc: Libc): Mounter {
         spec.data === "" ? null : cString(spec.data),
       ] as const;
       const startMs = performance.now();
-      if (await libc.mountAside(...args) === 0) return 0;
+      if (await aside(libc.mountAside, ...args) === 0) return 0;
       // Once more it would take as long, with everything else standing still.
       const timedOut = performance.now() - startMs >= TIMED_OUT_MS;
       const isPath = /^\/[^/]/.test(spec.source);
@@ -58,12 +58,12 @@ export function libcMounter(libc: Libc): Mounter {
     async unmount(target, { detach }) {
       const path = cString(target);
       const flags = UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0);
-      if (await libc.umount2Aside(path, flags) === 0) return 0;
+      if (await aside(libc.umount2Aside, path, flags) === 0) return 0;
       return libc.umount2(path, flags) === 0 ? 0 : readErrno(libc);
     },
 
     async giveUp(target) {
-      await libc.umount2Aside(cString(target), UMOUNT_NOFOLLOW | MNT_FORCE);
+      await aside(libc.umount2Aside, cString(target), UMOUNT_NOFOLLOW | MNT_FORCE);
     },
 
     openDirectory(path) {

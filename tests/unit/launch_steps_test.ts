@@ -1,7 +1,8 @@
 /** The launcher's steps before execve(2), against a C library that only takes notes. */
 import assert from "node:assert/strict";
+import { layArgv } from "../../ffi/execute.ts";
 import { follow } from "../../ffi/launch.ts";
-import type { LauncherLibc } from "../../ffi/libc.ts";
+import { addressOf, type LauncherLibc } from "../../ffi/libc.ts";
 import { type Handover, parseReport } from "../../mod/launch.ts";
 import { ERRNO } from "../../mod/linux.ts";
 
@@ -127,5 +128,18 @@ Deno.test("P5: nothing is executed where a step of the sandbox fails", () => {
     launchWith(HANDOVER, libc);
     assert.ok(!calls.includes("execv"), step);
     assert.match(report().failure!.message, /EPERM/, step);
+  }
+});
+
+Deno.test("P10: argv is one buffer, its pointers lead to its own strings, and NULL ends them", () => {
+  const args = ["/usr/bin/rest-server", "", "--path", "/mnt/größe", "x".repeat(10_000)];
+  const bytes = layArgv(args);
+  const view = new DataView(bytes.buffer);
+  const start = addressOf(bytes);
+  const pointers = args.map((_, i) => view.getBigUint64(i * 8, true));
+  assert.equal(view.getBigUint64(args.length * 8, true), 0n);
+  for (const [i, pointer] of pointers.entries()) {
+    assert.ok(pointer > start && pointer < start + BigInt(bytes.length));
+    assert.equal(Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(pointer)!), args[i]);
   }
 });
