@@ -12,7 +12,7 @@ import { type LaunchedServer, type LaunchReport, planLaunch } from "./launch.ts"
 import type { TargetLock } from "./lock.ts";
 import { type Loss, watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
-import { freeWaiters, isRemote } from "./remote.ts";
+import { freeWaiters, isRemote, untilStopped } from "./remote.ts";
 import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
@@ -44,9 +44,14 @@ export async function serveMounted(
 ): Promise<Served> {
   const { args, directory, signals, world } = run;
   const serverArgs = parseServerArgs(args);
-  await requireOnMount(mount.path, mounted, world);
-  await checkServer(serverArgs, mount.path, directory, world);
-  const plan = await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
+  const prepare = async () => {
+    await requireOnMount(mount.path, mounted, world);
+    await checkServer(serverArgs, mount.path, directory, world);
+    return await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
+  };
+  // All of it asks the disk, which can be slow to answer, and can be waited for in vain.
+  const prepared = announced(`the first look at "${mount.path}"`, prepare(), world);
+  const plan = await untilStopped(prepared, signals.stopping);
   signals.stopping.throwIfAborted();
 
   const server = ahead.take().launch(plan, mounted.rootFd);
@@ -56,11 +61,12 @@ export async function serveMounted(
   const served = await superviseLaunched(run, serverArgs, server, {
     text,
     path,
-    beside: (ended) => [
-      noteServer(server, mounted, lock, world),
-      syncWhenWritten(mounted, world, ended),
-      releaseWhenQuiet(world, ended),
-    ],
+    beside: (ended) => {
+      void noteServer(server, mounted, lock, world);
+      // Not waited for at the end: who unmounts waits for a sync that is under way, as long as is right.
+      void syncWhenWritten(mounted, world, ended);
+      void releaseWhenQuiet(world, ended);
+    },
     watch: (ended) =>
       watchMs === 0 ? Promise.resolve(null) : watchDisk(mount, mounted, watchMs, world, ended),
     onStop: () => mounted.sync(),
@@ -84,7 +90,7 @@ export async function serve(run: Run, program: string): Promise<Served> {
   const plan = await planLaunch(program, config, serverArgs, null, directory, world);
   const server = new Ahead(args, null, world).take().launch(plan, null);
   const text = "serving without a mount";
-  return await superviseLaunched(run, serverArgs, server, { text, beside: () => [] });
+  return await superviseLaunched(run, serverArgs, server, { text });
 }
 
 /** What is done while rest-server lives, until `ended` is aborted. */
@@ -93,7 +99,7 @@ interface Beside {
   readonly text: string;
   /** `--path`, with a mount. */
   readonly path?: string;
-  readonly beside: (ended: AbortSignal) => Promise<unknown>[];
+  readonly beside?: (ended: AbortSignal) => void;
   /** Gives the loss of the disk; `null` after `ended`. */
   readonly watch?: (ended: AbortSignal) => Promise<Loss | null>;
   /** Called once, when a stop begins; whoever unmounts waits for what it began. */
@@ -115,7 +121,7 @@ async function superviseLaunched(
   const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
-  const work = beside(done.signal);
+  beside?.(done.signal);
   const launched = sayWarnings(server, world);
   void tellServing(text, path, server, launched, done.signal, world);
   const watching = watch?.(done.signal);
@@ -134,8 +140,6 @@ async function superviseLaunched(
   const { ending, lost } = await superviseServer(server, signals, options, world);
   done.abort();
   world.progress.note({ server: null });
-  // A syncfs(2) on a lost disk may never return, and nothing is left to be saved.
-  if (!lost) await Promise.all(work);
   await watching;
   const { executed, failure } = await launched;
   if (failure !== null) throw new Failure(failure.kind, failure.message);

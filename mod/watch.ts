@@ -58,6 +58,7 @@ export async function syncWhenWritten(
     await world.clock.sleep(SYNC_EVERY_MS, signal);
     if (signal.aborted) return;
     const now = await writeCounters(mounted, world);
+    if (signal.aborted) return;
     if (now === before) continue;
     before = now;
     const clean = await mounted.sync();
