@@ -9,6 +9,7 @@ import { landlockVersion } from "./ffi/landlock.ts";
 import { launch } from "./ffi/launch.ts";
 import type { SelfCommand } from "./ffi/launcher.ts";
 import { type Libc, openLauncherLibc, openLibc } from "./ffi/libc.ts";
+import { MOUNT_VARIABLE, mountAndTell } from "./ffi/mount_apart.ts";
 import { listenForSignals } from "./ffi/signals.ts";
 import { bootMs, makeWorld } from "./ffi/world.ts";
 import { ConfigError, mergeSettings, parseConfig, wantsCheck } from "./mod/config.ts";
@@ -65,7 +66,10 @@ async function main(signals: Signals, platform: Platform, libc: Libc): Promise<n
   const command = parseVerb(Deno.args);
   resetEnvironment(environment);
   const worldWith = (runDirectory: string) =>
-    makeWorld({ platform, runDirectory, self: selfCommand(environment), log, libc });
+    makeWorld({
+      ...{ platform, runDirectory, self: selfCommand(environment), log, libc },
+      stopping: signals.stopping,
+    });
   const asker = () => ({
     ...{ environment, signals, world: worldWith(""), ownVersion, setLogFormat: log.setFormat },
     landlock: () => landlockVersion(openLauncherLibc()),
@@ -154,12 +158,13 @@ async function exitWithCode(): Promise<number> {
   return defect ?? code;
 }
 
-/** This program is the wrapper, unless the wrapper has started it to become rest-server. */
+/** This program is the wrapper, unless the wrapper has started it: to become rest-server, or to mount. */
 async function inItsRole(): Promise<number> {
   const socket = Deno.env.get(LAUNCH_VARIABLE);
-  if (socket === undefined) return await exitWithCode();
+  const mount = Deno.env.get(MOUNT_VARIABLE);
+  if (socket === undefined && mount === undefined) return await exitWithCode();
   try {
-    return launch(socket, Deno.args);
+    return socket === undefined ? mountAndTell(mount!, openLibc()) : launch(socket, Deno.args);
   } catch (error) {
     const code = sayWhy(error, await findPlatform(), log);
     await log.flush(2000);

@@ -10,7 +10,7 @@ import {
   type Handover,
   LAUNCH_VARIABLE,
   type LaunchPlan,
-  misusedLauncher,
+  misused,
   parseLaunchSocket,
   parsePlan,
   type ReportLine,
@@ -56,7 +56,7 @@ export function launch(
   const message = receiveMessage(libc, reportFd);
   // The wrapper has ended, or needs nothing launched any more.
   if (message === null) return 0;
-  if ("errno" in message) throw misusedLauncher();
+  if ("errno" in message) throw misused(LAUNCH_VARIABLE);
   libc.fcntl(reportFd, F_SETFD, FD_CLOEXEC);
   return follow({ ...parsePlan(message.text), reportFd, rootFd: message.fd }, args, libc);
 }

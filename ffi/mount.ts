@@ -18,6 +18,7 @@ import {
   UMOUNT_NOFOLLOW,
 } from "../mod/linux.ts";
 import type { Mounter } from "../mod/mounter.ts";
+import type { MountSpec } from "../mod/source.ts";
 import { aside, cString, type Libc, readErrno } from "./libc.ts";
 
 function uniqueMountId(libc: Libc, fd: number): string {
@@ -28,31 +29,50 @@ function uniqueMountId(libc: Libc, fd: number): string {
   return known ? String(view.getBigUint64(144, true)) : "";
 }
 
+/** What mount(2) takes. */
+function mountArguments(spec: MountSpec) {
+  return [
+    cString(spec.source),
+    cString(spec.target),
+    cString(spec.fstype),
+    BigInt(spec.flags),
+    spec.data === "" ? null : cString(spec.data),
+  ] as const;
+}
+
+/** mount(2), with everything else standing still meanwhile; 0 or errno. */
+export function mountHere(libc: Libc, spec: MountSpec): number {
+  return libc.mount(...mountArguments(spec)) === 0 ? 0 : readErrno(libc);
+}
+
+/** A call that fails this late can take as long once more: a disk that dies is asked again and again. */
+const SLOW_MS = 1000;
 /** mount(2) of an export that fails this late got no answer; a server that refuses does so at once. */
 const TIMED_OUT_MS = 5000;
 
 /**
  * A Mounter over libc. Calls that can block for minutes run on a thread of their own. errno of that
- * thread cannot be read, so a call that failed there is made once more here: it fails in the same way
- * at once, or now succeeds, which is as good.
+ * thread cannot be read, so a call that failed there is made once more where it can be: it fails in the
+ * same way, or now succeeds, which is as good.
+ *
+ * @param apart mount(2) in another process; 0 or errno, `null` where it was not made.
+ * @param stopping after it nobody asks any more why a mount failed.
  */
-export function libcMounter(libc: Libc): Mounter {
+export function libcMounter(
+  libc: Libc,
+  apart: (spec: MountSpec) => Promise<number | null>,
+  stopping: AbortSignal,
+): Mounter {
   return {
     async mount(spec) {
-      const args = [
-        cString(spec.source),
-        cString(spec.target),
-        cString(spec.fstype),
-        BigInt(spec.flags),
-        spec.data === "" ? null : cString(spec.data),
-      ] as const;
       const startMs = performance.now();
-      if (await aside(libc.mountAside, ...args) === 0) return 0;
-      // Once more it would take as long, with everything else standing still.
-      const timedOut = performance.now() - startMs >= TIMED_OUT_MS;
+      if (await aside(libc.mountAside, ...mountArguments(spec)) === 0) return 0;
+      if (stopping.aborted) return ERRNO.EINTR;
+      const tookMs = performance.now() - startMs;
       const isPath = /^\/[^/]/.test(spec.source);
-      if (timedOut && !isPath) return ERRNO.ETIMEDOUT;
-      return libc.mount(...args) === 0 ? 0 : readErrno(libc);
+      if (tookMs >= TIMED_OUT_MS && !isPath) return ERRNO.ETIMEDOUT;
+      const errno = tookMs >= SLOW_MS ? await apart(spec) : null;
+      return errno ?? mountHere(libc, spec);
     },
 
     async unmount(target, { detach }) {

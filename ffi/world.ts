@@ -13,6 +13,7 @@ import { libcLauncher, type SelfCommand } from "./launcher.ts";
 import type { Libc } from "./libc.ts";
 import { releaseMemory } from "./memory.ts";
 import { libcMounter } from "./mount.ts";
+import { mountApart } from "./mount_apart.ts";
 import { libcProcesses } from "./processes.ts";
 
 /** What the world is made of. */
@@ -23,13 +24,17 @@ export interface WorldParts {
   readonly self: SelfCommand;
   readonly log: FlushableLog;
   readonly libc: Libc;
+  /** Aborted by the signal that ends this program. */
+  readonly stopping: AbortSignal;
 }
 
 /** Milliseconds by a clock that runs on while nobody has set the other one yet, as on a gokrazy before NTP. */
 export const bootMs = () => Deno.osUptime() * 1000;
 
 /** Makes the world; from now on the log says the phase with each line. */
-export function makeWorld({ platform, runDirectory, self, log, libc }: WorldParts): World {
+export function makeWorld(
+  { platform, runDirectory, self, log, libc, stopping }: WorldParts,
+): World {
   const progress = new Progress(bootMs, log.shown);
   const tellLog = () => log.note(stateFacts(progress.state));
   tellLog();
@@ -45,7 +50,7 @@ export function makeWorld({ platform, runDirectory, self, log, libc }: WorldPart
     progress,
     ...edges,
     launcher: libcLauncher(libc, edges.programs, self),
-    mounter: libcMounter(libc),
+    mounter: libcMounter(libc, (spec) => mountApart(spec, self), stopping),
     locks: libcFileLocks(libc),
     processes: libcProcesses(libc),
     openKernelLog: () => openKernelLog(libc),

@@ -14,11 +14,11 @@ import type { ServerProcess, World } from "./world.ts";
 /** The variable that makes this program the launcher: the socket that its {@linkcode LaunchPlan} comes by. */
 export const LAUNCH_VARIABLE = "RESTIC_REST_SERVER_LAUNCH";
 
-/** What is said where somebody else than this program has set {@linkcode LAUNCH_VARIABLE}. */
-export function misusedLauncher(): Failure {
+/** What is said where somebody else than this program has set one of its own variables. */
+export function misused(variable: string): Failure {
   return new Failure(
     "configuration",
-    `Cannot use ${LAUNCH_VARIABLE}: it is not for users, this program sets it for itself; unset it`,
+    `Cannot use ${variable}: it is not for users, this program sets it for itself; unset it`,
   );
 }
 
@@ -69,7 +69,7 @@ export interface Handover extends LaunchPlan {
  * @throws {Failure} "configuration" for one that this program has not made.
  */
 export function parseLaunchSocket(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw misusedLauncher();
+  if (!/^\d{1,9}$/.test(text)) throw misused(LAUNCH_VARIABLE);
   return Number(text);
 }
 
@@ -89,7 +89,7 @@ export function parsePlan(text: string): LaunchPlan {
     plan.user !== undefined && plan.sandbox !== undefined &&
     Array.isArray(plan.needs) && Array.isArray(plan.writes);
   if (isWhole) return plan as LaunchPlan;
-  throw misusedLauncher();
+  throw misused(LAUNCH_VARIABLE);
 }
 
 /** What the launcher said before it was gone. */

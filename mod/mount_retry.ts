@@ -71,6 +71,8 @@ export async function mountWhenThere(
       return mounted;
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
+      // A mount that failed while it was to be given up anyway is nothing to tell.
+      stopping.throwIfAborted();
       const { retry, kind, text } = error.explanation;
       progress.failed(text);
       const remainingMs = deadlineMs - clock.now();

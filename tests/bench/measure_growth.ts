@@ -4,7 +4,7 @@
  * @module
  */
 import { findProgram } from "../../dist/tools/command.ts";
-import { libcMounter } from "../../ffi/mount.ts";
+import { mountHere } from "../../ffi/mount.ts";
 import { cString, openLibc } from "../../ffi/libc.ts";
 import { MS_BIND, O_CLOEXEC, O_RDWR } from "../../mod/linux.ts";
 import {
@@ -101,7 +101,7 @@ export async function measureDevices(setting: Setting, rounds: number): Promise<
 
 /** With 10 to 10,000 bind mounts in this mount namespace, which must be the bench's own. */
 export async function measureMounts(setting: Setting, rounds: number): Promise<MountsFigures[]> {
-  const mounter = libcMounter(openLibc());
+  const libc = openLibc();
   const root = `${setting.directory}/mounts`;
   await Deno.mkdir(root);
   await runTool("mount", "-t", "tmpfs", "-o", "nr_inodes=0", "tmpfs", root);
@@ -115,7 +115,7 @@ export async function measureMounts(setting: Setting, rounds: number): Promise<M
         const target = `${root}/${mounts}`;
         await Deno.mkdir(target);
         const spec = { source: target, target, fstype: "none", flags: MS_BIND, data: "" };
-        const errno = await mounter.mount(spec);
+        const errno = mountHere(libc, spec);
         if (errno !== 0) throw new Error(`Cannot bind "${target}": errno ${errno}`);
       }
       const figures = await measureEach(rounds, {
@@ -126,7 +126,7 @@ export async function measureMounts(setting: Setting, rounds: number): Promise<M
       all.push({ count, ...figures });
     }
   } finally {
-    await mounter.unmount(root, { detach: true });
+    await runTool("umount", "--lazy", root);
     await Deno.remove(root);
   }
   return all;

@@ -183,16 +183,15 @@ Deno.test("P9: a program that is being written may be there at the next try: 75"
   if (refuses) await wrapper.errLine(/Cannot run rest-server ".*": ETXTBSY \(execve\(2\)\)/);
 });
 
-Deno.test("P9: the launcher's own variable, set by a user, is one line and 78", async () => {
-  for (const value of ["", "1", "{}", '{"program":"/bin/true"']) {
+Deno.test("P9: a variable of the program's own roles, set by a user, is one line and 78", async () => {
+  const variables = ["RESTIC_REST_SERVER_LAUNCH", "RESTIC_REST_SERVER_MOUNT"];
+  const values = ["", "1", "{}", '{"program":"/bin/true"', '{"source":"/","flags":0}'];
+  for (const [name, value] of variables.flatMap((name) => values.map((value) => [name, value]))) {
     await using place = await fakePlace();
-    await using wrapper = place.start({ env: { RESTIC_REST_SERVER_LAUNCH: value } });
+    await using wrapper = place.start({ env: { [name!]: value! } });
     assert.equal(await wrapper.code(), 78);
     assert.equal(wrapper.errLines.length, 1, wrapper.errLines.join("\n"));
-    assert.match(
-      wrapper.errLines[0]!,
-      /error: Cannot use RESTIC_REST_SERVER_LAUNCH: .*; unset it$/,
-    );
+    assert.match(wrapper.errLines[0]!, new RegExp(`error: Cannot use ${name}: .*; unset it$`));
     assert.equal(await place.started(), false);
   }
 });

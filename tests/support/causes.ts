@@ -175,12 +175,23 @@ export async function freeze(stage: Stage, pid: number, version?: 1): Promise<vo
   await set(files, ["FROZEN", "1"]);
 }
 
-/** Holds all reads of a disk by a process back, for as long as the stage's cause lasts. */
-export async function stall(stage: Stage, pid: number): Promise<void> {
+/**
+ * Holds the reads of a disk by a process, and by what it starts, back for as long as the stage's cause lasts:
+ * at first all but for ever.
+ *
+ * @returns takes another limit.
+ */
+export async function stall(
+  stage: Stage,
+  pid: number,
+): Promise<(bytesPerSecond: number) => Promise<void>> {
   const { add, set } = await group(stage, "blkio");
   const number = (await run("lsblk", "-dno", "MAJ:MIN", stage.disk.path)).trim();
   const files = ["blkio.throttle.read_bps_device", "io.max"] as const;
+  const limit = (bytesPerSecond: number) =>
+    set(files, [`${number} ${bytesPerSecond}`, `${number} rbps=${bytesPerSecond}`]);
   stage.cause.defer(() => set(files, [`${number} 0`, `${number} rbps=max`]));
   await add(pid);
-  await set(files, [`${number} 1`, `${number} rbps=1`]);
+  await limit(1);
+  return limit;
 }

@@ -51,6 +51,24 @@ export function processesWith(variable: string): number[] {
   });
 }
 
+/** Numbers of system calls, from each architecture's `asm/unistd.h`. */
+const SYSTEM_CALLS = {
+  x86_64: { mount: 165, syncfs: 306 },
+  aarch64: { mount: 40, syncfs: 267 },
+}[Deno.build.arch as "x86_64" | "aarch64"];
+
+/** Whether a thread of a process is in a system call, see `/proc/pid/syscall` in proc(5). */
+export function isIn(pid: number, call: keyof typeof SYSTEM_CALLS): boolean {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].some(({ name }) => {
+    try {
+      const [number] = Deno.readTextFileSync(`/proc/${pid}/task/${name}/syscall`).split(" ");
+      return Number(number) === SYSTEM_CALLS[call];
+    } catch {
+      return false; // The thread has ended.
+    }
+  });
+}
+
 /** A process that keeps a directory busy by standing in it; `await using` ends it. */
 export async function standIn(directory: string): Promise<{ pid: number } & AsyncDisposable> {
   const child = new Deno.Command("sleep", { args: ["1000"], cwd: directory, stdin: "null" })

@@ -5,6 +5,7 @@ import {
   dropCaches,
   lift,
   onDisk,
+  overwrite,
   resize,
   shutDown,
   stall,
@@ -13,7 +14,9 @@ import { run } from "../support/command.ts";
 import { loopDisk } from "../support/disk.ts";
 import { faultTests, type Stage } from "../support/faults.ts";
 import { httpStatus, stuckUpload } from "../support/http.ts";
-import { mountsOn } from "../support/system.ts";
+import { childPids, isIn } from "../support/processes.ts";
+import { mountsOn, type ServeOptions } from "../support/system.ts";
+import { until } from "../support/wait.ts";
 
 /** Uploads a blob; gives the status. */
 async function upload(url: string, sizeBytes: number): Promise<number> {
@@ -59,6 +62,29 @@ async function die({ disk, cause }: Stage): Promise<void> {
   await dropCaches();
 }
 
+/** A slow disk whose ext4 is found to be damaged only after some reads. */
+async function damageLate({ disk, where }: Stage): Promise<Partial<ServeOptions>> {
+  await run("mkfs.ext4", "-q", "-F", "-b", String(BLOCK_BYTES), disk.path);
+  // The group descriptors.
+  await overwrite(disk.path, BLOCK_BYTES, new Uint8Array(BLOCK_BYTES).fill(0xff));
+  return { source: `${where.directory}/disk`, env: { MNT_FSTYPE: "ext4" } };
+}
+
+/** Plugs it in, and waits until its mount(2) has failed once and is made again, which hangs. */
+async function failLate(stage: Stage): Promise<void> {
+  const { wrapper, disk, where } = stage;
+  const limit = await stall(stage, wrapper.pid);
+  await limit(1000);
+  await run("blockdev", "--flushbufs", disk.path);
+  await Deno.symlink(disk.path, `${where.directory}/disk`);
+  await until(
+    () => childPids(wrapper.pid).some((pid) => isIn(pid, "mount")),
+    "a mount(2) in a process of its own",
+  );
+  await limit(1);
+}
+
+const BLOCK_BYTES = 4096;
 const LOST = /error: "\/dev\/loop\d+" is lost: .*; stopping rest-server \(process \d+\)/;
 
 await faultTests([
@@ -216,6 +242,35 @@ await faultTests([
       assert.match(input, /10 s/);
       stage.wrapper.signal("SIGTERM");
       await stage.cause.disposeAsync();
+    },
+    says: / SIGTERM: stopped before rest-server was started/,
+    processes: "ended",
+    mounts: 0,
+    code: 0,
+  },
+  {
+    name: "hangs: a mount(2) that fails late is asked once more for why, in a process of its own",
+    ignored: cgroupLack("blkio"),
+    before: damageLate,
+    async waiting(stage) {
+      await failLate(stage);
+      await lift(stage);
+    },
+    says: /warning: Cannot mount .*: EUCLEAN \(the file system is damaged\).*trying again/,
+    processes: "waits",
+    mounts: 0,
+    code: 0,
+  },
+  {
+    name: "hangs: a mount(2) that fails late: the program answers, and SIGTERM ends it",
+    ignored: cgroupLack("blkio"),
+    before: damageLate,
+    async waiting(stage) {
+      await failLate(stage);
+      await stage.wrapper.errLine(/ mount\(2\) of .* 10 s/);
+      assert.ok(!isIn(stage.wrapper.pid, "mount"), "it waits in the kernel itself");
+      stage.wrapper.signal("SIGTERM");
+      await lift(stage);
     },
     says: / SIGTERM: stopped before rest-server was started/,
     processes: "ended",

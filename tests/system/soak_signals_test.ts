@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
 import { type Disk, loopDisk } from "../support/disk.ts";
 import { httpStatus } from "../support/http.ts";
-import { isRunning, serverPid } from "../support/processes.ts";
+import { isIn, isRunning, serverPid } from "../support/processes.ts";
 import { FORWARDED_SIGNALS } from "../../mod/signals.ts";
 import { type SignalName, SIGNALS } from "../../mod/linux.ts";
 import { prove } from "../support/soak.ts";
@@ -58,24 +58,6 @@ class FreezableDisk implements AsyncDisposable {
     await this.disk[Symbol.asyncDispose]();
     await run("umount", this.directory);
   }
-}
-
-/** Numbers of system calls, from each architecture's `asm/unistd.h`. */
-const SYSTEM_CALLS = {
-  x86_64: { mount: 165, syncfs: 306 },
-  aarch64: { mount: 40, syncfs: 267 },
-}[Deno.build.arch as "x86_64" | "aarch64"];
-
-/** Whether a thread of a process is in a system call, see `/proc/pid/syscall` in proc(5). */
-function isIn(pid: number, call: keyof typeof SYSTEM_CALLS): boolean {
-  return [...Deno.readDirSync(`/proc/${pid}/task`)].some(({ name }) => {
-    try {
-      const [number] = Deno.readTextFileSync(`/proc/${pid}/task/${name}/syscall`).split(" ");
-      return Number(number) === SYSTEM_CALLS[call];
-    } catch {
-      return false; // The thread has ended.
-    }
-  });
 }
 
 function send(wrapper: Wrapper, name: SignalName, to: To): void {
