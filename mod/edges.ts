@@ -148,18 +148,33 @@ async function killAt(
 /** blkid says some 200 bytes of a device; what a program prints beyond this is no answer. */
 const OUTPUT_MAX_BYTES = 1024 ** 2;
 
-/** All that a program prints; `null` where it is more than anybody wants to know. */
-async function readOutput(stream: ReadableStream<Uint8Array>): Promise<string | null> {
+/**
+ * All that a program prints; `null` where it is more than anybody wants to know.
+ *
+ * @param left ends it, for what a killed program left behind can hold the pipe for ever.
+ */
+async function readOutput(
+  stream: ReadableStream<Uint8Array>,
+  left: AbortSignal,
+): Promise<string | null> {
   const decoder = new TextDecoder();
+  const reader = stream.getReader();
+  const close = () => void reader.cancel().catch(() => {});
+  left.addEventListener("abort", close);
   let text = "";
   let sizeBytes = 0;
-  for await (const bytes of stream) {
-    sizeBytes += bytes.length;
-    // Leaving the loop closes the pipe.
-    if (sizeBytes > OUTPUT_MAX_BYTES) return null;
-    text += decoder.decode(bytes, { stream: true });
+  try {
+    for (;;) {
+      const { value } = await reader.read();
+      if (value === undefined) return text + decoder.decode();
+      sizeBytes += value.length;
+      if (sizeBytes > OUTPUT_MAX_BYTES) return null;
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    left.removeEventListener("abort", close);
+    close();
   }
-  return text + decoder.decode();
 }
 
 /** Deno knows no name for a real-time signal (signal(7)) and fails on it: told as the shell tells it. */
@@ -169,8 +184,19 @@ function realTimeStatus(error: unknown): ServerStatus {
   return { code: 128 + Number(number), signal: null };
 }
 
+/** Programs that SIGKILL has not ended, by what was run: in the kernel they wait for a disk, as the next one would. */
+const stuck = new Map<string, number>();
+
 export const programs: Programs = {
   async output(program, args, limitMs, stop) {
+    const call = [program, ...args].join("\0");
+    const before = stuck.get(call);
+    if (before !== undefined) {
+      throw new Error(
+        `"${program}" (process ${before}) hangs in the kernel, and SIGKILL does not end it; ` +
+          "a disk does not answer",
+      );
+    }
     const child = new Deno.Command(program, {
       args: [...args],
       // Its messages in English, as the log; labels come as M-CM-) in every locale.
@@ -181,9 +207,16 @@ export const programs: Programs = {
     }).spawn();
     const ended = new AbortController();
     const killed = killAt(child, limitMs, stop, ended.signal);
-    const output = Promise.all([child.status, readOutput(child.stdout), readOutput(child.stderr)]);
+    let status: Deno.CommandStatus | undefined;
+    const gone = child.status.then((it) => status = it);
+    const printed = [child.stdout, child.stderr].map((it) => readOutput(it, ended.signal));
+    const output = Promise.all([gone, ...printed] as const);
     const [{ code, signal }, stdout, stderr] = await Promise.race([output, killed]);
     ended.abort();
+    if (status === undefined) {
+      stuck.set(call, child.pid);
+      void gone.finally(() => stuck.delete(call));
+    }
     if (stdout === null || stderr === null) {
       throw new Error(`"${program}" printed more than ${OUTPUT_MAX_BYTES / 1024 ** 2} MiB`);
     }

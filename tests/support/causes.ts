@@ -129,6 +129,8 @@ export function cgroupLack(controller: Controller, version?: 1): string | undefi
 
 /** A group of processes with limits. */
 export interface Group {
+  /** A process that writes its pid there moves itself in. */
+  readonly procs: string;
   /** Moves a process in, with all its threads. */
   add(pid: number): Promise<void>;
   /** Writes a file of the group, by its name in version 1 and in version 2. */
@@ -138,7 +140,7 @@ export interface Group {
 
 /** Makes a group, which is gone with the stage's cause: its limits first, then its processes go back. */
 export async function group(
-  { cause }: Stage,
+  { cause }: Pick<Stage, "cause">,
   controller: Controller,
   only?: 1,
 ): Promise<Group> {
@@ -157,6 +159,7 @@ export async function group(
     await Deno.remove(path);
   });
   return {
+    procs: `${path}/cgroup.procs`,
     add: (pid) => Deno.writeTextFile(`${path}/cgroup.procs`, String(pid)),
     set: ([one, two], values) =>
       version === 1

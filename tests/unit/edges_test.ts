@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { clock, files, programs, sockets, watchDevices } from "../../mod/edges.ts";
 import { majorMinor } from "../../mod/linux.ts";
 import { tempDirectory } from "../support/temp.ts";
-import { within } from "../support/wait.ts";
+import { until, within } from "../support/wait.ts";
 
 const HOUR_MS = 3_600_000;
 /** A signal that does not come. */
@@ -163,14 +163,15 @@ Deno.test("P7: programs.output() ends at its limit though a process left behind 
   await using temp = await tempDirectory();
   const file = `${temp.path}/pid`;
   const script = `sleep 3600 & echo $! > "${file}"`;
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = descriptors();
   const { signal } = await within(
     programs.output("/bin/sh", ["-c", script], 200, NEVER),
     "a program that left one behind",
   );
   assert.equal(signal, "SIGKILL");
+  await until(() => descriptors() === before, "its pipes closed");
   Deno.kill(Number(await Deno.readTextFile(file)), "SIGKILL");
-  // With it the pipes end, and with them the reads that output() no longer waits for.
-  await clock.sleep(100);
 });
 
 Deno.test("programs.start() gives the end, and a signal to the dead is no error", async () => {
