@@ -5,7 +5,7 @@
  */
 import { announced } from "./announce.ts";
 import type { AskType } from "./diagnose.ts";
-import { compareFlags, isOfSource, readMounts } from "./existing.ts";
+import { compareFlags, deathOf, isOfSource, readMounts } from "./existing.ts";
 import { messageOf } from "./exit.ts";
 import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
@@ -101,8 +101,8 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
 }
 
 /**
- * A file system that was detached lives on in the kernel until nobody holds it: mount(2) would give the
- * same dead one again.
+ * A file system that was detached, or is dead, lives on in the kernel until nobody holds it: mount(2) would
+ * give the same dead one again.
  *
  * @throws {MountError} to be tried again.
  */
@@ -112,20 +112,29 @@ export async function requireUnused(
   world: World,
 ): Promise<void> {
   if (found.majorMinors.length === 0) return;
-  const devices = [found.source, ...found.otherMembers];
-  const inUse = devices.find((device) => world.mounter.isInUse(device));
-  // The list of mounts can be long: it is read only where it has something to explain.
-  if (inUse === undefined) return;
-  for (const mount of await readMounts(world)) {
-    if (await isOfSource(mount, found, world)) return;
+  for (const device of [found.source, ...found.otherMembers]) {
+    const look = world.mounter.isInUse(device);
+    if (!await announced(`open(2) of "${device}"`, look, world)) continue;
+    // The list of mounts can be long: it is read only where it has something to explain.
+    const holder = await describeUse(found, world);
+    if (holder === undefined) return;
+    throw new MountError(spec, ERRNO.EBUSY, {
+      retry: true,
+      kind: "mount",
+      text: `Cannot mount ${describeMount(spec)}: "${device}" is in use, ${holder}`,
+    });
   }
-  throw new MountError(spec, ERRNO.EBUSY, {
-    retry: true,
-    kind: "mount",
-    text:
-      `Cannot mount ${
-        describeMount(spec)
-      }: "${inUse}" is in use, though no mount here shows it: a ` +
-      "file system that was detached is held by some process, or another mount namespace has it mounted",
-  });
+}
+
+/** What holds a file system that is not to be mounted again; `undefined` where a mount that lives does. */
+async function describeUse(found: FoundSource, world: World): Promise<string | undefined> {
+  let dead: string | undefined;
+  for (const mount of await readMounts(world)) {
+    if (!await isOfSource(mount, found, world)) continue;
+    const death = await deathOf(mount, world);
+    if (death === undefined) return undefined;
+    dead = `and its mount on "${mount.mountPoint}" cannot be used: ${death}; unmount that one`;
+  }
+  return dead ?? "though no mount here shows it: a file system that was detached is held by some " +
+      "process, or another mount namespace has it mounted";
 }

@@ -29,6 +29,9 @@ export interface MountMark
   readonly uniqueId: string;
 }
 
+/** What is about to be mounted on the target: a program that is killed in mount(2) leaves no more of it. */
+export type MountIntent = Pick<MountInfo, "fsType" | "mountSource">;
+
 /** What the lock file says. */
 export interface LockRecord {
   readonly target: string;
@@ -36,12 +39,15 @@ export interface LockRecord {
   readonly server?: ServerMark;
   /** The mount that this program made. */
   readonly mount?: MountMark;
+  /** The mount that it was about to make. */
+  readonly mounting?: MountIntent;
 }
 
 /** What changes while the lock is held. */
 export interface LockNotes {
   readonly server?: ServerMark;
   readonly mount?: MountMark | undefined;
+  readonly mounting?: MountIntent | undefined;
 }
 
 /** A held lock. */
@@ -128,7 +134,7 @@ export async function lockTarget(
     }
     const left = parseLockRecord(await files.readText(path));
     const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
-    let notes: LockNotes = { mount: left?.mount };
+    let notes: LockNotes = { mount: left?.mount, mounting: left?.mounting };
     let released = false;
     const put = async () => {
       if (released) return;
@@ -154,8 +160,11 @@ export async function lockTarget(
       async release() {
         released = true;
         await writing;
-        const untouched = left?.mount !== undefined && notes.mount === left.mount;
-        if (!untouched) await files.remove(path).catch(() => {});
+        const isUntouched = (what: "mount" | "mounting") =>
+          left?.[what] !== undefined && notes[what] === left[what];
+        if (!isUntouched("mount") && !isUntouched("mounting")) {
+          await files.remove(path).catch(() => {});
+        }
         locks.close(fd);
       },
     };

@@ -3,17 +3,18 @@
  *
  * @module
  */
+import { announced } from "./announce.ts";
 import { alignFlags, awaitServer, callMount, MountError, requireUnused } from "./call_mount.ts";
 import type { MountConfig } from "./config.ts";
 import type { AskType } from "./diagnose.ts";
 import { readDiskSequence } from "./disks.ts";
-import { isOfSource, readMounts, refuseForeign } from "./existing.ts";
+import { deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure, fileFailure, messageOf } from "./exit.ts";
 import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
-import { errnoName } from "./linux.ts";
+import { ERRNO, errnoName } from "./linux.ts";
 import type { LockRecord, MountMark } from "./lock.ts";
-import { clearDead, isSameMount, markMount } from "./mount_left.ts";
+import { clearDead, isLeft, markMount } from "./mount_left.ts";
 import { formatFlags } from "./mount_options.ts";
 import { mountSpec } from "./mount_spec.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
@@ -79,7 +80,8 @@ export async function mountSource(
     await requireUnused(spec, found, world);
     warning = await callMount(spec, found, askType, world);
   }
-  const opened = world.mounter.openDirectory(target);
+  const opening = world.mounter.openDirectory(target);
+  const opened = await announced(`open(2) of "${target}"`, opening, world);
   try {
     if ("errno" in opened) {
       throw new Failure(
@@ -97,8 +99,10 @@ export async function mountSource(
           "does something else mount there?",
       );
     }
+    const death = await deathOf(info, world);
+    if (death !== undefined) throw stillDead(spec, death);
     const mark = markMount(info, world.mounter.uniqueMountId(opened.fd));
-    const ours = before === undefined || isSameMount(mark, left?.mount);
+    const ours = before === undefined || isLeft(mark, left);
     const options = formatFlags(spec.flags) +
       (spec.data === "" ? "" : `,${maskSecrets(spec.data)}`);
     world.log.info(
@@ -124,6 +128,12 @@ export async function mountSource(
     if (before === undefined) await undoMount(spec, found, world);
     throw error;
   }
+}
+
+/** The kernel gave back a file system that was dead before: its device was free, but for a moment. */
+function stillDead(spec: MountSpec, death: string): MountError {
+  const text = `Cannot serve "${spec.source}": ${death}; it is to be unmounted everywhere first`;
+  return new MountError(spec, ERRNO.EBUSY, { retry: true, kind: "mount", text });
 }
 
 /** Whether another disk took the number of one that was found, between blkid and mount(2). */
@@ -172,6 +182,7 @@ async function makeTarget(target: string, world: World): Promise<void> {
 /**
  * Proves that a path lies on the mount, by its nearest existing parent.
  *
+ * @returns the path without symlinks.
  * @throws {Failure} "configuration" where a symlink or another mount leads off the disk, "mount" where
  * the disk itself is no longer there.
  */
@@ -179,8 +190,8 @@ export async function requireOnMount(
   path: string,
   mounted: Pick<Mounted, "info" | "found">,
   world: World,
-): Promise<void> {
-  const { existing } = await resolveNearest(path, world.files).catch((error) => {
+): Promise<string> {
+  const { existing, real } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
       fileFailure(error),
       `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
@@ -197,7 +208,7 @@ export async function requireOnMount(
     );
   }
   const holder = mountHolding(mounts, existing);
-  if (holder?.mountId === mountId && isBelow(existing, mountPoint)) return;
+  if (holder?.mountId === mountId && isBelow(existing, mountPoint)) return real;
   throw new Failure(
     "configuration",
     `Cannot serve --path "${path}": "${existing}" lies on "${holder?.mountPoint}" ` +

@@ -5,7 +5,8 @@
  */
 import { deathOf, readMounts } from "./existing.ts";
 import { errnoName } from "./linux.ts";
-import type { LockRecord, MountMark } from "./lock.ts";
+import type { FoundSource } from "./found.ts";
+import type { LockRecord, MountIntent, MountMark } from "./lock.ts";
 import { mountAt, type MountInfo } from "./mountinfo.ts";
 import { hideOwnSecrets } from "./secrets.ts";
 import { explainUnmount } from "./unmount_reasons.ts";
@@ -18,9 +19,21 @@ export function markMount(info: MountInfo, uniqueId: string): MountMark {
   return { mountId, majorMinor, fsType, mountSource: hideOwnSecrets(info.mountSource), uniqueId };
 }
 
+/** What is about to be mounted, for {@linkcode isLeft} of a later run. */
+export function markIntent({ source, fstype }: FoundSource): MountIntent {
+  return { fsType: fstype, mountSource: hideOwnSecrets(source) };
+}
+
+/** Whether an earlier run made a mount: it says so, or it was killed while it made it. */
+export function isLeft(mark: MountMark, left: LockRecord | undefined): boolean {
+  const intent = left?.mounting;
+  return isSameMount(mark, left?.mount) ||
+    (intent?.fsType === mark.fsType && intent.mountSource === mark.mountSource);
+}
+
 /** Whether a mount is the one that an earlier run made. */
 export function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
-  return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
+  return mark.uniqueId === left?.uniqueId && mark.mountId === left.mountId &&
     mark.majorMinor === left.majorMinor && mark.fsType === left.fsType &&
     mark.mountSource === left.mountSource;
 }
@@ -39,7 +52,7 @@ export async function clearDead(
   const uniqueId = world.mounter.uniqueMountIdAt(target);
   // A file system that is too dead to tell its id is known by all that mountinfo says.
   const mark = markMount(there, uniqueId === "" ? left?.mount?.uniqueId ?? "" : uniqueId);
-  if (!isSameMount(mark, left?.mount)) return there;
+  if (!isLeft(mark, left)) return there;
   const errno = await world.mounter.unmount(target, { detach: true });
   world.log.warn(
     errno === 0

@@ -15,6 +15,7 @@ import { findBlkid } from "./find_program.ts";
 import { errnoName } from "./linux.ts";
 import type { TargetLock } from "./lock.ts";
 import { type Mounted, mountSource } from "./mount.ts";
+import { markIntent } from "./mount_left.ts";
 import { isRemote, untilStopped } from "./remote.ts";
 import type { Run } from "./run.ts";
 
@@ -64,13 +65,15 @@ export async function mountWhenThere(
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
+      await lock.write({ mounting: markIntent(found) });
       const mounting = mountSource(mount, target, found, lock.left, world, askType);
       const mounted = await (isRemote({ found }) ? untilStopped(mounting, stopping) : mounting);
       for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
-      await lock.write({ mount: mounted.ours ? mounted.mark : undefined });
+      await lock.write({ mount: mounted.ours ? mounted.mark : undefined, mounting: undefined });
       return mounted;
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
+      await lock.write({ mounting: undefined });
       // A mount that failed while it was to be given up anyway is nothing to tell.
       stopping.throwIfAborted();
       const { retry, kind, text } = error.explanation;

@@ -10,7 +10,7 @@ import { readMounts } from "./existing.ts";
 import { errnoOf, messageOf } from "./exit.ts";
 import type { Mounted } from "./mount.ts";
 import { splitOptions } from "./mount_options.ts";
-import { type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";
+import { isBelow, mountHolding, type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";
 import { readTextIfAny } from "./paths.ts";
 import { isRemote } from "./remote.ts";
 import type { World } from "./world.ts";
@@ -164,7 +164,28 @@ function describeLoss(
     : "a mount above it hides it";
 }
 
-/** One probe. It ends only when the file system answers. */
+/** What was mounted over the directory that is served, or over one above it on the disk. */
+function describeCover(holder: MountInfo | undefined): string {
+  const { mountSource, fsType, mountPoint } = holder!;
+  return `"${mountSource}" (${fsType}) was mounted on "${mountPoint}", over what is served: ` +
+    "what is written there is not on the disk";
+}
+
+/** Mounts below the directory that is served: somebody may want them, and should know. */
+function judgeSubmounts(path: string, { mountId }: MountInfo, mounts: readonly MountInfo[]) {
+  const below = mounts.filter(({ parentId, mountPoint }) =>
+    parentId === mountId && mountPoint !== path && isBelow(mountPoint, path)
+  );
+  return below.map(({ mountSource, fsType, mountPoint }) =>
+    `"${mountSource}" (${fsType}) is mounted on "${mountPoint}": backups below it are not on this disk`
+  );
+}
+
+/**
+ * One probe. It ends only when the file system answers.
+ *
+ * @param mount its `path` without symlinks.
+ */
 export async function probe(
   mount: MountConfig,
   mounted: Mounted,
@@ -172,14 +193,22 @@ export async function probe(
 ): Promise<Findings> {
   const { info } = mounted;
   const lost = (why: string): Findings => ({ lost: why, troubles: [] });
-  const place = placeOf(info, await readMounts(world));
+  const mounts = await readMounts(world);
+  const place = placeOf(info, mounts);
   if (place.kind !== "on its target") return lost(describeLoss(place, info));
+  const holder = mountHolding(mounts, mount.path);
+  if (holder !== place.info) return lost(describeCover(holder));
   const options = judgeOptions(place.info, info);
   if (options.lost !== null) return options;
   const devices = await judgeDevices(mounted, mount, world);
   if (devices.lost !== null) return devices;
   const unreadable = await touch(mount, mounted, world);
   if (unreadable !== null) return lost(unreadable);
-  const troubles = [...options.troubles, ...devices.troubles, ...await countErrors(mounted, world)];
+  const troubles = [
+    ...options.troubles,
+    ...devices.troubles,
+    ...judgeSubmounts(mount.path, info, mounts),
+    ...await countErrors(mounted, world),
+  ];
   return { lost: null, troubles };
 }

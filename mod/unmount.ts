@@ -126,9 +126,29 @@ async function callDetach(mounted: Mounted, world: World): Promise<boolean> {
 }
 
 /**
+ * Says which of the mounts that could not be detached when their disk was lost are there still.
+ *
+ * @returns whether any is.
+ */
+export async function sayLeft(left: readonly Mounted[], world: World): Promise<boolean> {
+  let any = false;
+  for (const mounted of left) {
+    const place = await describePlace(mounted, world);
+    if (place === "gone") continue;
+    any = true;
+    const { mountPoint, mountSource } = mounted.info;
+    world.log.error(
+      `"${mountSource}" is still mounted: "${mountPoint}" ${place}; unmount it by hand`,
+      { event: "unmount-failed", why: place },
+    );
+  }
+  return any;
+}
+
+/**
  * Takes a lost mount out of the way, with no sync, for that may never end.
  *
- * @returns whether its file system is gone from the target.
+ * @returns whether nothing of ours is left of it.
  */
 export async function detach(mounted: Mounted, world: World): Promise<boolean> {
   const { mounter, log } = world;
@@ -138,7 +158,7 @@ export async function detach(mounted: Mounted, world: World): Promise<boolean> {
   if (!mounted.ours) {
     const text = `left "${target}" mounted: it was mounted before this program came; unmount it`;
     log.warn(text, { event: "left-mounted" });
-    return false;
+    return true;
   }
   const place = await describePlace(mounted, world);
   if (place !== "on its target") {

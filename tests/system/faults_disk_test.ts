@@ -301,7 +301,7 @@ await faultTests([
     says: LOST,
     processes: "serves anew",
     mounts: 1,
-    code: 0,
+    code: 32,
   },
   {
     name: "missing member: one of a mirror dies, which btrfs goes on without",

@@ -257,7 +257,7 @@ await faultTests([
     says: / is lost: a mount above it hides it; stopping rest-server/,
     processes: "serves anew",
     mounts: 2,
-    code: 0,
+    code: 32,
     mountsAfter: 1,
   },
   {
