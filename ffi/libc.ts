@@ -32,6 +32,7 @@ const SYMBOLS = {
   },
   // int close(int fd);
   close: { parameters: ["i32"], result: "i32" },
+  closeAside: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   // ssize_t read(int fd, void *buf, size_t count);
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // off_t lseek(int fd, off_t offset, int whence);

@@ -121,8 +121,8 @@ export function libcMounter(
       return false;
     },
 
-    closeDirectory(fd) {
-      libc.close(fd);
+    async closeDirectory(fd) {
+      await libc.closeAside(fd);
     },
 
     async sync(fd) {

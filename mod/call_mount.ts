@@ -16,11 +16,12 @@ import { mountAt, type MountInfo } from "./mountinfo.ts";
 import { describeMount, type MountSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
-/** A mount(2) that failed. */
+/** A mount(2) that failed, or what it mounted cannot be served. */
 export class MountError extends Error {
   override name = "MountError";
   readonly explanation: Explanation;
-  constructor(readonly spec: MountSpec, readonly errno: number, explanation: Explanation) {
+  /** @param errno `null` where no call of the kernel failed. */
+  constructor(readonly spec: MountSpec, readonly errno: number | null, explanation: Explanation) {
     super(explanation.text);
     this.explanation = explanation;
   }
@@ -91,7 +92,7 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
     const what = `a look at the mount of "${source}" on "${target}"`;
     await announced(what, world.files.list(target), world);
   } catch (error) {
-    throw new MountError(spec, ERRNO.ETIMEDOUT, {
+    throw new MountError(spec, null, {
       retry: true,
       kind: "mount",
       text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +

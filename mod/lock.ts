@@ -43,7 +43,7 @@ export interface LockRecord {
   readonly mounting?: MountIntent;
 }
 
-/** What changes while the lock is held. */
+/** What changes while the lock is held; see {@linkcode LockRecord}. */
 export interface LockNotes {
   readonly server?: ServerMark;
   readonly mount?: MountMark | undefined;
@@ -52,9 +52,9 @@ export interface LockNotes {
 
 /** A held lock. */
 export interface TargetLock {
-  /** What an earlier wrapper left in the file; `undefined` after a clean end. */
-  readonly left: LockRecord | undefined;
   readonly fd: number;
+  /** What the file says by now: of an earlier wrapper that did not end clean, or of this one. */
+  known(): LockNotes;
   /** Says in the file what was mounted or started, beside what it says already; a failure is only logged. */
   write(notes: LockNotes): Promise<void>;
   /** Lets go of it; the file stays where it knows a mount of an earlier run that this one never came to. */
@@ -66,8 +66,13 @@ export function parseLockRecord(text: string): LockRecord | undefined {
   try {
     const record = JSON.parse(text.split("\n", 1)[0]!);
     if (typeof record?.target !== "string" || !isProcessMark(record.wrapper)) return undefined;
-    const { server, ...rest } = record;
-    return isProcessMark(server) ? { ...rest, server } : rest;
+    const { target, wrapper, server, mount, mounting } = record;
+    return {
+      ...{ target, wrapper },
+      ...isProcessMark(server) ? { server: server as ServerMark } : {},
+      ...mount instanceof Object ? { mount } : {},
+      ...mounting instanceof Object ? { mounting } : {},
+    };
   } catch {
     return undefined;
   }
@@ -154,8 +159,8 @@ export async function lockTarget(
     };
     await write({});
     return {
-      left,
       fd,
+      known: () => notes,
       write,
       async release() {
         released = true;

@@ -12,8 +12,8 @@ import { deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure, fileFailure, messageOf } from "./exit.ts";
 import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
-import { ERRNO, errnoName } from "./linux.ts";
-import type { LockRecord, MountMark } from "./lock.ts";
+import { errnoName } from "./linux.ts";
+import type { LockNotes, MountMark } from "./lock.ts";
 import { clearDead, isLeft, markMount } from "./mount_left.ts";
 import { formatFlags } from "./mount_options.ts";
 import { mountSpec } from "./mount_spec.ts";
@@ -55,7 +55,7 @@ export async function mountSource(
   mount: MountConfig,
   target: string,
   found: FoundSource,
-  left: LockRecord | undefined,
+  left: LockNotes,
   world: World,
   askType: AskType = () => Promise.resolve(undefined),
 ): Promise<Mounted> {
@@ -91,7 +91,7 @@ export async function mountSource(
     }
     const info = mountAt(await readMounts(world), target);
     const changed = await swapped(found, world);
-    if (changed !== undefined) throw new MountError(spec, 0, changed);
+    if (changed !== undefined) throw new MountError(spec, null, changed);
     if (info === undefined || !await isOfSource(info, found, world)) {
       throw new Failure(
         "mount",
@@ -124,7 +124,7 @@ export async function mountSource(
       synced = synced.then(async (clean) => await world.mounter.sync(opened.fd) && clean);
     return { info, found, mark, ours, rootFd: opened.fd, sync };
   } catch (error) {
-    if ("fd" in opened) world.mounter.closeDirectory(opened.fd);
+    if ("fd" in opened) await world.mounter.closeDirectory(opened.fd);
     if (before === undefined) await undoMount(spec, found, world);
     throw error;
   }
@@ -133,7 +133,7 @@ export async function mountSource(
 /** The kernel gave back a file system that was dead before: its device was free, but for a moment. */
 function stillDead(spec: MountSpec, death: string): MountError {
   const text = `Cannot serve "${spec.source}": ${death}; it is to be unmounted everywhere first`;
-  return new MountError(spec, ERRNO.EBUSY, { retry: true, kind: "mount", text });
+  return new MountError(spec, null, { retry: true, kind: "mount", text });
 }
 
 /** Whether another disk took the number of one that was found, between blkid and mount(2). */

@@ -65,8 +65,9 @@ export async function mountWhenThere(
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
+      const left = lock.known();
       await lock.write({ mounting: markIntent(found) });
-      const mounting = mountSource(mount, target, found, lock.left, world, askType);
+      const mounting = mountSource(mount, target, found, left, world, askType);
       const mounted = await (isRemote({ found }) ? untilStopped(mounting, stopping) : mounting);
       for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
       await lock.write({ mount: mounted.ours ? mounted.mark : undefined, mounting: undefined });
@@ -84,9 +85,9 @@ export async function mountWhenThere(
         throw new Failure("mount", `${text}; gave up (MNT_WAIT)`, { cause: error });
       }
       // The kernel's own lines can be others each time: that is no new failure.
-      if (reminder.isDue(`${error.errno} of ${source}`)) {
-        const errno = errnoName(error.errno);
-        const facts = { event: "mount-failed", errno, kind, devices, fstype } as const;
+      if (reminder.isDue(`${error.errno ?? text} of ${source}`)) {
+        const errno = error.errno === null ? {} : { errno: errnoName(error.errno) };
+        const facts = { event: "mount-failed", ...errno, kind, devices, fstype } as const;
         log.warn(`${text}; trying again`, facts);
       }
       await ahead.dismiss();

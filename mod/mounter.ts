@@ -24,7 +24,8 @@ export interface Mounter {
    * minutes: the kernel reads the partitions anew.
    */
   isInUse(device: string): Promise<boolean>;
-  closeDirectory(fd: number): void;
+  /** close(2); may take minutes: of a mount that was taken away it can be the end of its file system. */
+  closeDirectory(fd: number): Promise<void>;
   /** syncfs(2): whether everything reached the disk. */
   sync(fd: number): Promise<boolean>;
 }

@@ -34,6 +34,8 @@ export interface Supervised {
   readonly lost: boolean;
 }
 
+/** So long after execve(2) rest-server has its handler of SIGHUP, also on a slow Pi. */
+const HANDLERS_MS = 1000;
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
 /** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
@@ -62,9 +64,21 @@ export async function superviseServer(
     server.kill(signal);
   }
 
+  let launchedMs = clock.now();
+  const launched = Promise.resolve(server.launched).then(() => {
+    launchedMs = clock.now();
+  });
+
   /** The launcher would die of it: it is kept until rest-server is what runs. */
   async function pass(signal: SignalName): Promise<void> {
-    await server.launched;
+    await launched;
+    send(signal);
+  }
+
+  /** So would rest-server, before it has its handler. */
+  async function reload(signal: SignalName): Promise<void> {
+    await launched;
+    await clock.sleep(launchedMs + HANDLERS_MS - clock.now(), ended.signal);
     send(signal);
   }
 
@@ -125,7 +139,8 @@ export async function superviseServer(
   function take(signal: SignalName): void {
     const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
     if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass" || (action === "reload" && options.usesHtpasswd)) pass(signal);
+    else if (action === "pass") void pass(signal);
+    else if (action === "reload" && options.usesHtpasswd) void reload(signal);
   }
 
   const unlisten = signals.listen(take);

@@ -36,7 +36,7 @@ async function describePlace({ info }: Mounted, world: World): Promise<string> {
  * @returns whether the file system is really unmounted (or was not ours to unmount).
  */
 export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
-  const { mounter, clock, log } = world;
+  const { clock, log } = world;
   const target = mounted.info.mountPoint;
   world.progress.enter("unmounting", `unmounting "${target}"`);
   const syncing = `syncfs(2) of "${target}"`;
@@ -48,7 +48,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       { event: "sync-failed" },
     );
   }
-  mounter.closeDirectory(mounted.rootFd);
+  await closeRoot(mounted, world);
   if (!mounted.ours) {
     const text = `left "${target}" mounted: it was mounted before this program came`;
     log.info(text, { event: "left-mounted" });
@@ -101,6 +101,13 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   return false;
 }
 
+/** Lets go of the mount. Where it was taken away already, its file system ends here, after a sync. */
+async function closeRoot(mounted: Mounted, world: World): Promise<void> {
+  const call = world.mounter.closeDirectory(mounted.rootFd);
+  const what = `close(2) of "${mounted.info.mountPoint}"`;
+  await patientCall(what, call, REMOTE_UNMOUNT_MS, mounted, world);
+}
+
 /** umount2(2); `null` where it waits for a server that is away. */
 function callUnmount(mounted: Mounted, detach: boolean, world: World): Promise<number | null> {
   const target = mounted.info.mountPoint;
@@ -151,10 +158,10 @@ export async function sayLeft(left: readonly Mounted[], world: World): Promise<b
  * @returns whether nothing of ours is left of it.
  */
 export async function detach(mounted: Mounted, world: World): Promise<boolean> {
-  const { mounter, log } = world;
+  const { log } = world;
   const target = mounted.info.mountPoint;
   world.progress.enter("unmounting", `detaching "${target}"`);
-  mounter.closeDirectory(mounted.rootFd);
+  await closeRoot(mounted, world);
   if (!mounted.ours) {
     const text = `left "${target}" mounted: it was mounted before this program came; unmount it`;
     log.warn(text, { event: "left-mounted" });

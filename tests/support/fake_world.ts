@@ -281,7 +281,7 @@ export class FakeWorld {
     uniqueMountId: () => String(this.mounts.at(-1)?.id),
     uniqueMountIdAt: () => String(this.mounts.at(-1)?.id),
     isInUse: (device) => Promise.resolve(this.undead.has(device)),
-    closeDirectory: () => {},
+    closeDirectory: () => Promise.resolve(),
     sync: () => Promise.resolve(true),
   };
 

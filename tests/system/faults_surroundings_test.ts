@@ -37,6 +37,12 @@ async function coverTmp(directory: string): Promise<string[]> {
   ];
 }
 
+/** Mounts a tmpfs. */
+async function cover(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  await run("mount", "-t", "tmpfs", "cover", directory);
+}
+
 /** Runs the program after these lines of shell. */
 const after = (...lines: string[]) => ({
   prefix: ["sh", "-ec", `${lines.join("\n")}\nexec "$@"`, "sh"],
@@ -259,6 +265,23 @@ await faultTests([
     mounts: 2,
     code: 32,
     mountsAfter: 1,
+  },
+  {
+    name: "over-mounted: a mount on --path takes what is written: lost, and served anew",
+    serving: ({ where }) => cover(`${where.target}/restic`),
+    says: / is lost: "cover" \(tmpfs\) was mounted on ".*\/restic", over what is served: /,
+    processes: "serves anew",
+    mounts: 1,
+    code: 0,
+  },
+  {
+    name: "over-mounted: a mount below --path is said, and the rest served on",
+    serving: ({ where }) => cover(`${where.target}/restic/other`),
+    says: /error: "cover" \(tmpfs\) is mounted on ".*\/other": backups below it are not on this/,
+    processes: "serves on",
+    mounts: 1,
+    cure: ({ where }) => run("umount", `${where.target}/restic/other`),
+    code: 0,
   },
   {
     name: "blkid missing: removed while the disk is served, and the disk is lost",

@@ -99,7 +99,7 @@ function hangingExport(hangs: "plain" | "always") {
   const { said, world, mounted } = mountOf([]);
   const mounter: World["mounter"] = {
     ...world.mounter,
-    closeDirectory: () => {},
+    closeDirectory: () => Promise.resolve(),
     unmount: (_target, { detach }) => {
       said.push(detach ? "MNT_DETACH" : "umount2(2)");
       if (detach) mountinfo["/proc/self/mountinfo"] = "";
@@ -164,7 +164,7 @@ function mountedExport(list: () => Promise<string[]>) {
     mount,
     "/mnt",
     found as unknown as FoundSource,
-    undefined,
+    {},
     worldOf({ log: world.log, clock: world.clock, files }),
   );
   return { said, mounting };
