@@ -85,6 +85,8 @@ const LAUNCHER_SYMBOLS = {
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int chdir(const char *path);
+  chdir: { parameters: ["buffer"], result: "i32" },
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
   // int setgroups(size_t size, const gid_t *list);

@@ -76,7 +76,7 @@ export interface Programs {
     limitMs: number,
     stop: AbortSignal,
   ): Promise<ProgramOutput>;
-  /** Starts a program with this process's stdin, stdout, stderr, environment and open descriptors. */
+  /** Starts a program in `/` with this process's stdin, stdout, stderr, environment and open descriptors. */
   start(
     program: string,
     args: readonly string[],
