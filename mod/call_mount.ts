@@ -88,7 +88,7 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
   if (mountAt(await readMounts(world), target) === undefined) return;
   try {
     // stat(2) would be answered from the cache, open(2) asks the server.
-    const what = `a look at the mount of "${source}" on "${target}"`;
+    const what = `an answer from the mount of "${source}" on "${target}"`;
     await announced(what, world.files.list(target), world);
   } catch (error) {
     throw new MountError(spec, ERRNO.ETIMEDOUT, {

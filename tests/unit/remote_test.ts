@@ -78,7 +78,7 @@ Deno.test("a call that returns is not given up, nor is one on a disk", async () 
   while (disk.world.clock.now() < 60_000) await new Promise((resolve) => setTimeout(resolve));
   call.resolve(0);
   assert.equal(await waiting, 0);
-  assert.match(disk.said[0]!, /^still in umount2\(2\) for 10 s/);
+  assert.match(disk.said[0]!, /^still waiting for umount2\(2\) after 10 s/);
   assert.ok(!disk.said.some((line) => line.includes("give up")), disk.said.join("\n"));
 });
 
@@ -175,7 +175,10 @@ Deno.test("P7: an export that is mounted already and does not answer is said to 
   const { said, mounting } = mountedExport(() => list.promise);
   const refused = assert.rejects(mounting, /the target is asked for/);
   while (said.length === 0) await new Promise((resolve) => setTimeout(resolve));
-  assert.match(said[0]!, /^still in a look at the mount of "server:\/export" on "\/mnt" for 10 s/);
+  assert.match(
+    said[0]!,
+    /^still waiting for an answer from the mount of "server:\/export" on "\/mnt" after 10 s/,
+  );
   list.resolve([]);
   await refused;
 });
