@@ -21,9 +21,20 @@ export class MountError extends Error {
   override name = "MountError";
   readonly explanation: Explanation;
   constructor(readonly spec: MountSpec, readonly errno: number, explanation: Explanation) {
-    super(explanation.text);
+    super(sentence(explanation));
     this.explanation = explanation;
   }
+
+  /** The message, with what comes of it now. */
+  followedBy(now: string): string {
+    return sentence(this.explanation, now);
+  }
+}
+
+/** The kernel's words come last: behind them nobody could tell who says what. */
+function sentence({ text, kernel = [] }: Explanation, ...more: readonly string[]): string {
+  const words = kernel.length === 0 ? [] : [`the kernel says: ${kernel.join(" | ")}`];
+  return [text, ...more, ...words].join("; ");
 }
 
 /**
