@@ -147,6 +147,21 @@ Deno.test("P7: MNT_DETACH that waits for its server has done its work all the sa
   assert.match(said.at(-1)!, /^detached "\/mnt"/);
 });
 
+Deno.test("P6: a sync that a server does not end, or refuses, is not laid on a disk", async () => {
+  const cases: [Promise<boolean>, string][] = [
+    [new Promise(() => {}), "the server did not answer within 30 s"],
+    [Promise.resolve(false), "the server refused, or did not answer in time"],
+  ];
+  for (const [synced, why] of cases) {
+    const { said, world, mounted } = hangingExport("plain");
+    assert.equal(await unmount({ ...mounted, sync: () => synced }, world), false);
+    assert.deepEqual(said.filter((line) => line.startsWith("Cannot write")), [
+      `Cannot write everything to "server:/export": ${why}; ` +
+      "check the network and the server, then run restic check",
+    ]);
+  }
+});
+
 /** Mounting an export that is on its target already; it is asked by `list` alone, until that answers. */
 function mountedExport(list: () => Promise<string[]>) {
   const { said, world } = mountOf([]);
