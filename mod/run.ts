@@ -141,7 +141,7 @@ async function serveWithoutMount(run: Run): Promise<Ending> {
 function ending(error: unknown, { signals, world }: Run): Ending {
   if (signals.stopSignal !== undefined && error === signals.stopSignal) {
     const signal = signals.stopSignal;
-    world.log.info(`${signal}: stopped before rest-server was started`, {
+    world.log.info(`${signal}: stopped; rest-server was not running`, {
       event: "stopping",
       signal,
     });
