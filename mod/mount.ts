@@ -84,7 +84,8 @@ export async function mountSource(
     if ("errno" in opened) {
       throw new Failure(
         "mount",
-        `Cannot open "${target}" after mounting ${describeMount(spec)}: ${errnoName(opened.errno)}`,
+        `Cannot open "${target}" after mounting ${describeMount(spec)}: ` +
+          `${errnoName(opened.errno)}; check the kernel log and the disk`,
       );
     }
     const info = mountAt(await readMounts(world), target);

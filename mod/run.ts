@@ -162,7 +162,8 @@ async function resolveTarget(target: string, world: World): Promise<string> {
   } catch (error) {
     throw new Failure(
       fileFailure(error),
-      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}`,
+      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}; ` +
+        "check its symlinks, or set another directory",
       { cause: error },
     );
   }
