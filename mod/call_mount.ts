@@ -106,7 +106,7 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
       retry: true,
       kind: "mount",
       text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +
-        "see the network and the server",
+        "check the network and the server",
     });
   }
 }

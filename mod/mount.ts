@@ -184,7 +184,7 @@ export async function requireOnMount(
   const { existing } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
       fileFailure(error),
-      `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
+      `Cannot serve --path "${path}": ${error.message}; check its symlinks, or give another --path`,
       { cause: error },
     );
   });
@@ -203,6 +203,6 @@ export async function requireOnMount(
     "configuration",
     `Cannot serve --path "${path}": "${existing}" lies on "${holder?.mountPoint}" ` +
       `(${holder?.fsType}), not on the disk mounted on "${mountPoint}"; ` +
-      "see its symlinks, or give another --path",
+      "check its symlinks, or give another --path",
   );
 }

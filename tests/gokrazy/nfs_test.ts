@@ -105,7 +105,11 @@ await session.scenario(
     const before = await session.processes(HARD);
     await session.server.kill();
     const away = await machine.uptimeSeconds();
-    await session.saidSince(HARD, away, /has not answered for 10 s: it hangs; see the server/);
+    await session.saidSince(
+      HARD,
+      away,
+      /has not answered for 10 s: it hangs; check the network and the server/,
+    );
     await session.server.start();
     const back = await machine.uptimeSeconds();
     await session.saidSince(HARD, back, /"10.0.2.2:\/hard" answers again/);
