@@ -25,9 +25,9 @@ export const VERBS: Readonly<Record<Verb, { readonly follows: string; readonly d
   },
   help: {
     follows: "",
-    does: "says this, then what rest-server says of its flags; also --help, -h",
+    does: "shows a summary of the manual page, then rest-server's own help; also --help, -h",
   },
-  version: { follows: "", does: "says the versions of both programs; also --version, -v" },
+  version: { follows: "", does: "shows the versions of both programs; also --version, -v" },
 };
 
 /** Flags that are verbs where they are the only argument, as rest-server has them. */
