@@ -22,9 +22,20 @@ export class MountError extends Error {
   readonly explanation: Explanation;
   /** @param errno `null` where no call of the kernel failed. */
   constructor(readonly spec: MountSpec, readonly errno: number | null, explanation: Explanation) {
-    super(explanation.text);
+    super(sentence(explanation));
     this.explanation = explanation;
   }
+
+  /** The message, with what comes of it now. */
+  followedBy(now: string): string {
+    return sentence(this.explanation, now);
+  }
+}
+
+/** The kernel's words come last: behind them nobody could tell who says what. */
+function sentence({ text, kernel = [] }: Explanation, ...more: readonly string[]): string {
+  const words = kernel.length === 0 ? [] : [`the kernel says: ${kernel.join(" | ")}`];
+  return [text, ...more, ...words].join("; ");
 }
 
 /**
@@ -89,14 +100,14 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
   if (mountAt(await readMounts(world), target) === undefined) return;
   try {
     // stat(2) would be answered from the cache, open(2) asks the server.
-    const what = `a look at the mount of "${source}" on "${target}"`;
+    const what = `an answer from the mount of "${source}" on "${target}"`;
     await announced(what, world.files.list(target), world);
   } catch (error) {
     throw new MountError(spec, null, {
       retry: true,
       kind: "mount",
       text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +
-        "see the network and the server",
+        "check the network and the server",
     });
   }
 }

@@ -104,7 +104,7 @@ export async function lockTarget(
   const fault = (errno: unknown, what = String(errno)) => {
     // A /run that is full now need not be at the next try.
     const [kind, hint] = passes(errno)
-      ? ["busy", "see what fills it, and the limits on descriptors"] as const
+      ? ["busy", "check what fills it, and the limits on descriptors"] as const
       : ["configuration", "is it writable?"] as const;
     return new Failure(kind, `Cannot lock "${target}" by "${path}": ${what}; ${hint}`);
   };

@@ -32,10 +32,10 @@ async function patiently(
   const { clock, log } = world;
   const startMs = clock.now();
   const devices = [source, ...otherMembers];
-  const cause = isRemote(mounted) ? "the server and the network" : "its cable and the kernel log";
+  const cause = isRemote(mounted) ? "the network and the server" : "its cable and the kernel log";
   const say = (seconds: number) =>
     log.warn(
-      `"${source}" has not answered for ${seconds} s: it hangs; see ${cause}`,
+      `"${source}" has not answered for ${seconds} s: it hangs; check ${cause}`,
       { event: "disk-hangs", seconds, devices },
     );
   const result = await speaking(call, HANGS_AFTER_MS, say, world, ended);

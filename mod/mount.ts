@@ -86,7 +86,8 @@ export async function mountSource(
     if ("errno" in opened) {
       throw new Failure(
         "mount",
-        `Cannot open "${target}" after mounting ${describeMount(spec)}: ${errnoName(opened.errno)}`,
+        `Cannot open "${target}" after mounting ${describeMount(spec)}: ` +
+          `${errnoName(opened.errno)}; check the kernel log and the disk`,
       );
     }
     const info = mountAt(await readMounts(world), target);
@@ -194,7 +195,7 @@ export async function requireOnMount(
   const { existing, real } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
       fileFailure(error),
-      `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
+      `Cannot serve --path "${path}": ${error.message}; check its symlinks, or give another --path`,
       { cause: error },
     );
   });
@@ -213,6 +214,6 @@ export async function requireOnMount(
     "configuration",
     `Cannot serve --path "${path}": "${existing}" lies on "${holder?.mountPoint}" ` +
       `(${holder?.fsType}), not on the disk mounted on "${mountPoint}"; ` +
-      "see its symlinks, or give another --path",
+      "check its symlinks, or give another --path",
   );
 }

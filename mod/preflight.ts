@@ -80,7 +80,7 @@ async function checkTcp(host: string, port: string, world: World) {
   throw new Failure(
     "busy",
     `Cannot listen on "${formatAddress(host, port)}": the address is in use; ` +
-      `see who has it with: ss -ltnp "sport = :${port}", or change --listen`,
+      `check who has it with: ss -ltnp "sport = :${port}", or change --listen`,
   );
 }
 

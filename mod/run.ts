@@ -145,7 +145,7 @@ async function serveWithoutMount(run: Run): Promise<Ending> {
 function ending(error: unknown, { signals, world }: Run): Ending {
   if (signals.stopSignal !== undefined && error === signals.stopSignal) {
     const signal = signals.stopSignal;
-    world.log.info(`${signal}: stopped before rest-server was started`, {
+    world.log.info(`${signal}: stopped; rest-server was not running`, {
       event: "stopping",
       signal,
     });
@@ -166,7 +166,8 @@ async function resolveTarget(target: string, world: World): Promise<string> {
   } catch (error) {
     throw new Failure(
       fileFailure(error),
-      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}`,
+      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}; ` +
+        "check its symlinks, or set another directory",
       { cause: error },
     );
   }

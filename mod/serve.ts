@@ -148,7 +148,7 @@ async function superviseLaunched(
     throw new Failure(
       "busy",
       `Cannot start rest-server: its launcher ended with exit code ${ending.code} before it could; ` +
-        "its own lines above say why; see the limits on processes, descriptors and memory",
+        "its own lines above say why; check the limits on processes, descriptors and memory",
     );
   }
   sayEnd(ending, lost, server.pid, world);

@@ -333,7 +333,7 @@ await faultTests([
       stage.wrapper.signal("SIGTERM");
       await stage.cause.disposeAsync();
     },
-    says: / SIGTERM: stopped before rest-server was started/,
+    says: / SIGTERM: stopped; rest-server was not running/,
     processes: "ended",
     mounts: 0,
     code: 0,
@@ -362,7 +362,7 @@ await faultTests([
       stage.wrapper.signal("SIGTERM");
       await lift(stage);
     },
-    says: / SIGTERM: stopped before rest-server was started/,
+    says: / SIGTERM: stopped; rest-server was not running/,
     processes: "ended",
     mounts: 0,
     code: 0,

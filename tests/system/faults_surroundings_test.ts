@@ -144,7 +144,7 @@ await faultTests([
       Promise.resolve(
         inside("mount -t tmpfs -o nr_inodes=2 tmpfs /run", "mkdir /run/restic-rest-server"),
       ),
-    says: /error: Cannot lock ".*" by ".*": ENOSPC; see what fills it/,
+    says: /error: Cannot lock ".*" by ".*": ENOSPC; check what fills it/,
     processes: "ended",
     mounts: 0,
     code: 75,
