@@ -6,9 +6,10 @@
 import { REMIND_AFTER_MS, speaking } from "./announce.ts";
 import { type Ending, judgeServer } from "./exit.ts";
 import type { LaunchedServer } from "./launch.ts";
-import type { SignalName } from "./linux.ts";
+import { type SignalName, SIGNALS } from "./linux.ts";
 import type { Loss } from "./loss.ts";
-import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
+import { readTextIfAny } from "./paths.ts";
+import { FORWARDED_SIGNALS, maskHolds, type Signals } from "./signals.ts";
 import type { ServerProcess, World } from "./world.ts";
 
 /** How long a signal of the process group can take to get here after it has ended rest-server, also on a slow Pi. */
@@ -36,6 +37,9 @@ export interface Supervised {
 
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
+/** How long rest-server may take from its first instruction until it catches signals, also on a slow Pi. */
+const BEGIN_MS = 5000;
+const BEGIN_PAUSE_MS = 10;
 /** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
 const STUCK_MS = 5000;
 
@@ -56,16 +60,30 @@ export async function superviseServer(
   let killing: Promise<void> | undefined;
   let lost = false;
   let running = true;
+  let launchedMs = -Infinity;
+  void server.launched?.then(() => launchedMs = clock.now(), () => {});
 
   function send(signal: SignalName): void {
     sent.add(signal);
     server.kill(signal);
   }
 
-  /** The launcher would die of it: it is kept until rest-server is what runs. */
+  /** The launcher would die of it, and so would a rest-server that has just begun: it is kept until one takes it. */
   async function pass(signal: SignalName): Promise<void> {
     await server.launched;
-    send(signal);
+    const untilMs = launchedMs + BEGIN_MS;
+    while (clock.now() < untilMs && await isDeadly(signal)) {
+      await clock.sleep(BEGIN_PAUSE_MS, ended.signal);
+    }
+    if (!ended.signal.aborted) send(signal);
+  }
+
+  /** Whether the signal would have its default action in the kernel: nobody has said yet what it is to do. */
+  async function isDeadly(signal: SignalName): Promise<boolean> {
+    const status = await readTextIfAny(`/proc/${server.pid}/status`, world.files);
+    if (status === undefined || ended.signal.aborted) return false;
+    const fields = ["SigCgt", "SigIgn", "SigBlk"] as const;
+    return !fields.some((field) => maskHolds(status, field, SIGNALS[signal]));
   }
 
   /** SIGKILL once the time is over, however it gets over. */
