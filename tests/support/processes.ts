@@ -70,14 +70,16 @@ export function isIn(pid: number, call: keyof typeof SYSTEM_CALLS): boolean {
   });
 }
 
-/** The threads of a process with how often each has run so far; `null` where one runs, or is to run, now. */
-function threadsAtRest(pid: number): string | null {
+/** The threads of a process with how often each has run so far; `null` where one is in a state of `busy`. */
+function threadsAtRest(pid: number, busy: string): string | null {
   try {
     const threads = [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => {
       const status = Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`);
-      return `${name}: ${/^State:\t(.)/m.exec(status)![1]} ${status.match(/ctxt_switches:.*/g)}`;
+      const state = /^State:\t(.)/m.exec(status)![1]!;
+      return { state, ran: `${name} ${status.match(/ctxt_switches:.*/g)}` };
     });
-    return threads.some((thread) => / R /.test(thread)) ? null : threads.join("\n");
+    if (threads.some(({ state }) => busy.includes(state))) return null;
+    return threads.map(({ ran }) => ran).join("\n");
   } catch {
     return isRunning(pid) ? null : "ended";
   }
@@ -86,12 +88,14 @@ function threadsAtRest(pid: number): string | null {
 /**
  * Waits until no thread of a process runs: it has done by then what a signal makes it do at once. The kernel
  * wakes a thread before kill(2) returns, and a thread that wakes another one does so before it sleeps.
+ *
+ * @param busy states of proc(5) in which a thread is not at rest; with `D` neither is one that waits for a disk.
  */
-export async function untilAtRest(pid: number): Promise<void> {
+export async function untilAtRest(pid: number, busy: "R" | "RD" = "R"): Promise<void> {
   // Who slept at both looks and ran at no time between them slept all the while: all did so at one moment.
   await until(() => {
-    const before = threadsAtRest(pid);
-    return before !== null && threadsAtRest(pid) === before;
+    const before = threadsAtRest(pid, busy);
+    return before !== null && threadsAtRest(pid, busy) === before;
   }, `process ${pid} has nothing to do`);
 }
 
