@@ -9,6 +9,7 @@ import type { LaunchedServer } from "./launch.ts";
 import type { SignalName } from "./linux.ts";
 import type { Loss } from "./loss.ts";
 import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
+import { untilTaken } from "./take_signal.ts";
 import type { ServerProcess, World } from "./world.ts";
 
 /** How long a signal of the process group can take to get here after it has ended rest-server, also on a slow Pi. */
@@ -34,8 +35,6 @@ export interface Supervised {
   readonly lost: boolean;
 }
 
-/** So long after execve(2) rest-server has its handler of SIGHUP, also on a slow Pi. */
-const HANDLERS_MS = 1000;
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
 /** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
@@ -58,28 +57,17 @@ export async function superviseServer(
   let killing: Promise<void> | undefined;
   let lost = false;
   let running = true;
+  const launchedMs = Promise.resolve(server.launched).then(() => clock.now());
 
   function send(signal: SignalName): void {
     sent.add(signal);
     server.kill(signal);
   }
 
-  let launchedMs = clock.now();
-  const launched = Promise.resolve(server.launched).then(() => {
-    launchedMs = clock.now();
-  });
-
-  /** The launcher would die of it: it is kept until rest-server is what runs. */
-  async function pass(signal: SignalName): Promise<void> {
-    await launched;
-    send(signal);
-  }
-
-  /** So would rest-server, before it has its handler. */
-  async function reload(signal: SignalName): Promise<void> {
-    await launched;
-    await clock.sleep(launchedMs + HANDLERS_MS - clock.now(), ended.signal);
-    send(signal);
+  /** Kept until it does to rest-server what it is meant to do. */
+  async function pass(signal: SignalName, reloads: boolean): Promise<void> {
+    await untilTaken(signal, reloads, server.pid, await launchedMs, world, ended.signal);
+    if (!ended.signal.aborted) send(signal);
   }
 
   /** SIGKILL once the time is over, however it gets over. */
@@ -139,8 +127,8 @@ export async function superviseServer(
   function take(signal: SignalName): void {
     const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
     if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass") void pass(signal);
-    else if (action === "reload" && options.usesHtpasswd) void reload(signal);
+    else if (action === "pass") void pass(signal, false);
+    else if (action === "reload" && options.usesHtpasswd) void pass(signal, true);
   }
 
   const unlisten = signals.listen(take);

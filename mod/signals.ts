@@ -95,8 +95,12 @@ export class Signals {
   }
 }
 
-/** Whether a mask of `/proc/self/status` (`SigIgn`, hexadecimal, see proc(5)) holds a signal's number. */
-export function maskHolds(status: string, field: "SigIgn" | "SigBlk", number: number): boolean {
+/** Whether a mask of `/proc/self/status` (such as `SigIgn`, hexadecimal, see proc(5)) holds a signal's number. */
+export function maskHolds(
+  status: string,
+  field: "SigIgn" | "SigBlk" | "SigCgt",
+  number: number,
+): boolean {
   const [, mask] = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status) ?? [];
   return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(number - 1)) & 1n) === 1n;
 }

@@ -165,15 +165,21 @@ export async function loopDisk(options: DiskOptions): Promise<Disk> {
   return disk;
 }
 
-/** Two disks that are one btrfs, not plugged in. Both have the UUID and the label of the file system. */
-export async function btrfsPair(): Promise<{ members: [Disk, Disk] } & AsyncDisposable> {
+/**
+ * Two disks that are one btrfs, not plugged in. Both have the UUID and the label of the file system.
+ *
+ * @param options of mkfs.btrfs(8); not given: only its own data are on both disks.
+ */
+export async function btrfsPair(
+  ...options: readonly string[]
+): Promise<{ members: [Disk, Disk] } & AsyncDisposable> {
   const shared = { uuid: crypto.randomUUID(), label: randomLabel() };
   await using stack = new AsyncDisposableStack();
   const sizeBytes = FILE_SYSTEMS.btrfs.sizeBytes;
   const make = async () => stack.use(await Disk.make({ fstype: null, sizeBytes, ...shared }));
   const members: [Disk, Disk] = [await make(), await make()];
   const [program, ...args] = FILE_SYSTEMS.btrfs.mkfs(shared.uuid, shared.label);
-  await run(program!, ...args, ...members.map(({ image }) => image));
+  await run(program!, ...args, ...options, ...members.map(({ image }) => image));
   const owned = stack.move();
   return { members, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -4,12 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { run } from "./command.ts";
 import { type Disk, type DiskOptions, loopDisk } from "./disk.ts";
 import { httpStatus } from "./http.ts";
 import type { Need } from "./needs.ts";
 import { childPids, isRunning, processesWith } from "./processes.ts";
-import { mountsOn, type Place, place, type ServeOptions, systemTest } from "./system.ts";
-import { until } from "./wait.ts";
+import { MountNamespace } from "./namespace.ts";
+import { type Place, place, type ServeOptions, systemTest } from "./system.ts";
+import { until, within } from "./wait.ts";
 import type { Wrapper } from "./wrapper.ts";
 
 /** What a fault is caused with. */
@@ -57,7 +59,7 @@ export interface Fault {
   /** The line that tells of it, of those since it was caused; `null`: nobody is left to say it. */
   readonly says: RegExp | null;
   readonly processes: Processes;
-  /** Mounts on the target with that line. */
+  /** Mounts on the target with that line, in the program's mount namespace. */
   readonly mounts: number;
   /** Ends the fault: with nobody's help rest-server serves from then on, or the program ends, as `cured` says. */
   readonly cure?: (stage: Stage) => Promise<unknown>;
@@ -75,6 +77,8 @@ const MARK = "FAULT_TEST";
 /** One row on its way. */
 class Play implements Stage {
   wrapper!: Wrapper;
+  /** The program's. */
+  namespace = MountNamespace.own();
   server = 0;
   url = "";
 
@@ -90,11 +94,21 @@ class Play implements Stage {
     const { fault, where } = this;
     const options = await fault.before?.(this) ?? {};
     const mark = crypto.randomUUID();
-    this.wrapper = this.stack.use(where.serve({
-      source: this.disk.path,
-      ...options,
-      env: { MNT_WATCH: "0.2", MNT_STOP: "20", ...options.env, [MARK]: mark },
-    }));
+    const serve = (prefix: readonly string[] = []) =>
+      this.stack.use(where.serve({
+        source: this.disk.path,
+        ...options,
+        prefix,
+        env: { MNT_WATCH: "0.2", MNT_STOP: "20", ...options.env, [MARK]: mark },
+      }));
+    if (options.prefix?.includes("--mount")) {
+      const gate = await Gate.make(where.directory);
+      this.wrapper = serve([...options.prefix, ...gate.prefix]);
+      this.namespace = this.stack.use(await MountNamespace.ofOther(this.wrapper.pid));
+      await gate.open();
+    } else {
+      this.wrapper = serve(options.prefix);
+    }
     const { wrapper } = this;
     if (fault.serving !== undefined) await this.#serves(0);
     if (fault.waiting !== undefined) {
@@ -114,7 +128,7 @@ class Play implements Stage {
     }
     if (fault.processes !== "ended" && fault.cured !== "ends") wrapper.signal("SIGTERM");
     assert.equal(await wrapper.code(), fault.code);
-    assert.equal(mountsOn(where.target).length, fault.mountsAfter ?? 0);
+    assert.equal((await this.namespace.mountsOn(where.target)).length, fault.mountsAfter ?? 0);
     await until(() => processesWith(`${MARK}=${mark}`).length === 0, "the end of all processes");
     const broken = wrapper.errLines.filter((line) => /a defect of|^ {4}at |panicked/.test(line));
     assert.deepEqual(broken, []);
@@ -155,8 +169,31 @@ class Play implements Stage {
         assert.notEqual(this.server, before);
         await this.#answers();
     }
-    const mounts = () => mountsOn(where.target).length;
-    await until(() => mounts() === fault.mounts, `${fault.mounts} mounts, not ${mounts()}`);
+    let mounts = NaN;
+    await until(async () => {
+      mounts = (await this.namespace.mountsOn(where.target)).length;
+      return mounts === fault.mounts;
+    }, () => `${fault.mounts} mounts, not ${mounts}`);
+  }
+}
+
+/** Holds a program back, in whatever its prefix has made for it, until it is opened. */
+class Gate {
+  private constructor(readonly path: string) {}
+
+  static async make(directory: string): Promise<Gate> {
+    const path = `${directory}/gate`;
+    await run("mkfifo", path);
+    return new Gate(path);
+  }
+
+  /** Goes in front of the program. */
+  get prefix(): string[] {
+    return ["sh", "-ec", 'read -r open <"$0"; exec "$@"', this.path];
+  }
+
+  async open(): Promise<void> {
+    await within(Deno.writeTextFile(this.path, "open\n"), "a program that waits at its gate");
   }
 }
 

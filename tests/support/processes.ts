@@ -4,6 +4,7 @@
  * @module
  */
 import { LAUNCH_VARIABLE } from "../../mod/launch.ts";
+import { until } from "./wait.ts";
 import type { Wrapper } from "./wrapper.ts";
 
 /** The children of a process. */
@@ -53,8 +54,8 @@ export function processesWith(variable: string): number[] {
 
 /** Numbers of system calls, from each architecture's `asm/unistd.h`. */
 const SYSTEM_CALLS = {
-  x86_64: { mount: 165, syncfs: 306 },
-  aarch64: { mount: 40, syncfs: 267 },
+  x86_64: { mount: 165, umount2: 166, syncfs: 306 },
+  aarch64: { mount: 40, umount2: 39, syncfs: 267 },
 }[Deno.build.arch as "x86_64" | "aarch64"];
 
 /** Whether a thread of a process is in a system call, see `/proc/pid/syscall` in proc(5). */
@@ -67,6 +68,35 @@ export function isIn(pid: number, call: keyof typeof SYSTEM_CALLS): boolean {
       return false; // The thread has ended.
     }
   });
+}
+
+/** The threads of a process with how often each has run so far; `null` where one is in a state of `busy`. */
+function threadsAtRest(pid: number, busy: string): string | null {
+  try {
+    const threads = [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => {
+      const status = Deno.readTextFileSync(`/proc/${pid}/task/${name}/status`);
+      const state = /^State:\t(.)/m.exec(status)![1]!;
+      return { state, ran: `${name} ${status.match(/ctxt_switches:.*/g)}` };
+    });
+    if (threads.some(({ state }) => busy.includes(state))) return null;
+    return threads.map(({ ran }) => ran).join("\n");
+  } catch {
+    return isRunning(pid) ? null : "ended";
+  }
+}
+
+/**
+ * Waits until no thread of a process runs: it has done by then what a signal makes it do at once. The kernel
+ * wakes a thread before kill(2) returns, and a thread that wakes another one does so before it sleeps.
+ *
+ * @param busy states of proc(5) in which a thread is not at rest; with `D` neither is one that waits for a disk.
+ */
+export async function untilAtRest(pid: number, busy: "R" | "RD" = "R"): Promise<void> {
+  // Who slept at both looks and ran at no time between them slept all the while: all did so at one moment.
+  await until(() => {
+    const before = threadsAtRest(pid, busy);
+    return before !== null && threadsAtRest(pid, busy) === before;
+  }, `process ${pid} has nothing to do`);
 }
 
 /** A process that keeps a directory busy by standing in it; `await using` ends it. */

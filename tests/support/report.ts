@@ -26,6 +26,20 @@ export function readCounts(output: string, exitCode: number): Counts {
   return { passed: Number(passed), failed: Number(failed) + hidden, ignored };
 }
 
+/**
+ * The counts of the rows of the fault table among the tests of a run: a line each, in which the runner says, too,
+ * that a test has been running for long.
+ */
+export function readFaults(output: string): Counts {
+  // deno-lint-ignore no-control-regex -- colours
+  const text = output.replace(/\x1b\[[0-9;]*m/g, "");
+  const line =
+    /^(fault: .+) \.\.\.(?:\s*'.*' has been running for over \(.*\)\n)*\s*(ok|FAILED|ignored) \(/gm;
+  const rows = new Map([...text.matchAll(line)].map(([, name, how]) => [name, how]));
+  const count = (wanted: string) => [...rows.values()].filter((how) => how === wanted).length;
+  return { passed: count("ok"), failed: count("FAILED"), ignored: count("ignored") };
+}
+
 export function sumCounts(counts: readonly Counts[]): Counts {
   return counts.reduce((sum, { passed, failed, ignored }) => ({
     passed: sum.passed + passed,

@@ -30,14 +30,16 @@ export async function within<T>(
 /** Asks again and again until `condition` gives something true. */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  what: string,
+  what: string | (() => string),
   limitMs = LIMIT_MS,
 ): Promise<NonNullable<T>> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+    if (performance.now() > endMs) {
+      throw new Error(`not within ${limitMs} ms: ${typeof what === "string" ? what : what()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

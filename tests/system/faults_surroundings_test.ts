@@ -1,5 +1,5 @@
 /** Faults around the program: its target, its directories, /proc, /sys, its streams, its clock, blkid. */
-import { lift, shutDown } from "../support/causes.ts";
+import { background, lift, shutDown } from "../support/causes.ts";
 import { run } from "../support/command.ts";
 import { type Fault, faultTests, type Stage } from "../support/faults.ts";
 import { realTools } from "../support/system.ts";
@@ -42,6 +42,16 @@ async function cover(directory: string): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   await run("mount", "-t", "tmpfs", "cover", directory);
 }
+
+/** Runs the program where /proc shows it no process but its own: also root's are hidden from it. */
+const unseeing = () =>
+  Promise.resolve(
+    inside(
+      // Root is in the group 0, which may see all where no other one is named.
+      "mount -t proc -o hidepid=invisible,gid=65534 proc /proc",
+      'exec setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace "$@"',
+    ),
+  );
 
 /** Runs the program after these lines of shell. */
 const after = (...lines: string[]) => ({
@@ -107,7 +117,7 @@ await faultTests([
       inside(...await coverTmp(directory), "cat /dev/zero >/tmp/full 2>/dev/null || :"),
     says: /^start server on /,
     processes: "serves anew",
-    mounts: 0,
+    mounts: 1,
     code: 0,
   },
   {
@@ -151,17 +161,25 @@ await faultTests([
   },
   {
     name: "/proc shows nobody else (hidepid), and no CAP_SYS_PTRACE: it serves, and stops clean",
-    before: () =>
-      Promise.resolve({
-        ...inside(
-          "mount -t proc -o hidepid=invisible proc /proc",
-          'exec setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace "$@"',
-        ),
-      }),
+    before: unseeing,
     says: /^start server on /,
     processes: "serves anew",
-    mounts: 0,
+    mounts: 1,
     code: 0,
+  },
+  {
+    name: "/proc shows nobody else, and the mount is held: says that something holds it, 32",
+    before: unseeing,
+    async serving({ wrapper, where, cause }) {
+      const enter = ["nsenter", `--mount=/proc/${wrapper.pid}/ns/mnt`];
+      const stand = ["sh", "-ec", `cd ${where.target}; echo held; exec sleep 1000`];
+      cause.use(await background(...enter, ...stand));
+      wrapper.signal("SIGTERM");
+    },
+    says: /error: Cannot unmount ".*": EBUSY \(something holds it.*\); detaching it lazily/,
+    processes: "ended",
+    mounts: 0,
+    code: 32,
   },
   {
     name: "no right to mount: says which",
@@ -189,7 +207,7 @@ await faultTests([
       ),
     says: /error: the file system has turned read-only /,
     processes: "serves on",
-    mounts: 0,
+    mounts: 1,
     code: 0,
   },
   {

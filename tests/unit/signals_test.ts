@@ -116,14 +116,17 @@ Deno.test("Signals lets a listener take itself off while it is called", () => {
 });
 
 Deno.test("maskHolds() reads the masks of /proc/self/status", () => {
-  const status = "Name:\tSigIgn:\t1\nSigBlk:\t0000000000000002\nSigIgn:\t8000000000001001\n";
-  const cases: ["SigIgn" | "SigBlk", number, boolean][] = [
+  const status = "Name:\tSigIgn:\t1\nSigBlk:\t0000000000000002\nSigIgn:\t8000000000001001\n" +
+    "SigCgt:\t0000000000000800\n";
+  const cases: ["SigIgn" | "SigBlk" | "SigCgt", number, boolean][] = [
     ["SigIgn", 1, true],
     ["SigIgn", 2, false],
     ["SigIgn", 13, true],
     ["SigIgn", 64, true],
     ["SigBlk", 2, true],
     ["SigBlk", 1, false],
+    ["SigCgt", 12, true],
+    ["SigCgt", 13, false],
   ];
   for (const [field, number, expected] of cases) {
     assert.equal(maskHolds(status, field, number), expected, `${field} ${number}`);
