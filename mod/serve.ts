@@ -76,7 +76,7 @@ export async function serveMounted(
       ? { onStuck: () => freeWaiters(`process ${server.pid}`, mounted, world) }
       : {}),
   });
-  await endSurvivors(lock.path, world);
+  await endSurvivors(program, lock.path, world);
   if (!served.lost) await removeSocket(serverArgs.listen, directory, world);
   return served;
 }
