@@ -115,7 +115,7 @@ Deno.test("P3: the mount of an earlier run is still known after one that never c
   assert.deepEqual(JSON.parse(await Deno.readTextFile(file)).mount, mount);
 });
 
-Deno.test("P3: a lock that some other process holds is respected, and its file named: 75", async () => {
+Deno.test("P3: a lock that some other process holds is respected, and that one named: 75", async () => {
   await using place = await fakePlace();
   const target = `${place.path}/mnt`;
   const path = await lockFile(place, target);
@@ -124,7 +124,10 @@ Deno.test("P3: a lock that some other process holds is respected, and its file n
   try {
     await using wrapper = place.start(await waiting(place, { target }));
     assert.equal(await wrapper.code(), 75);
-    assert.match(wrapper.errLines[0]!, /error: Cannot use ".*": some process holds ".*\.lock"; /);
+    assert.match(
+      wrapper.errLines[0]!,
+      new RegExp(`error: Cannot use ".*": process ${Deno.pid} \\("\\w+"\\) holds ".*\\.lock"; `),
+    );
   } finally {
     await Deno.remove(path);
   }
