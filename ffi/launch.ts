@@ -80,6 +80,7 @@ export function follow(handover: Handover, args: readonly string[], libc: Launch
 
 /** The steps, in their order: the kernel clears the parent-death signal when ids change. */
 function prepare(libc: LauncherLibc, plan: Handover, warn: (line: string) => void): void {
+  enterDirectory(libc, plan);
   const sandbox = openSandbox(libc, plan, warn);
   if (plan.user !== null) become(libc, plan.user, plan.lowPort);
   for (const need of plan.needs) requireAccess(libc, need);
@@ -89,6 +90,21 @@ function prepare(libc: LauncherLibc, plan: Handover, warn: (line: string) => voi
   resetSignals(libc);
   resetEnvironment(plan.parent);
   dieWithParent(libc, plan.parent);
+}
+
+/**
+ * The wrapper's own working directory, though its path may be gone by now, which Deno could not be started in.
+ *
+ * @throws {Failure} "busy"
+ */
+function enterDirectory(libc: LauncherLibc, { parent, directory }: LaunchPlan): void {
+  if (libc.chdir(cString(`/proc/${parent}/cwd`)) === 0) return;
+  if (libc.chdir(cString(directory)) === 0) return;
+  throw new Failure(
+    "busy",
+    `Cannot start rest-server in "${directory}": ${errnoName(readErrno(libc))}; ` +
+      "start this program in another directory",
+  );
 }
 
 /** @throws {Failure} "configuration" where the user that it is by now may not use a file of rest-server's. */

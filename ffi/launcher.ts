@@ -71,7 +71,7 @@ export function libcLauncher(
           if (errno === 0 || errno === ERRNO.EPIPE) return { ...server, launched };
           server.kill("SIGKILL");
           const message = `Cannot hand the launcher of rest-server its plan: ${errnoName(errno)} ` +
-            "(sendmsg(2)); see the limits on descriptors and memory, and the length of paths";
+            "(sendmsg(2)); check the limits on descriptors and memory, and the length of paths";
           const failure = { kind: "busy", message } as const;
           return { ...server, launched: launched.then((report) => ({ ...report, failure })) };
         },

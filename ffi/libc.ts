@@ -24,8 +24,15 @@ const SYMBOLS = {
   },
   // int open(const char *pathname, int flags, mode_t mode);
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  openAside: {
+    name: "open",
+    parameters: ["buffer", "i32", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // int close(int fd);
   close: { parameters: ["i32"], result: "i32" },
+  closeAside: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   // ssize_t read(int fd, void *buf, size_t count);
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // off_t lseek(int fd, off_t offset, int whence);
@@ -78,6 +85,8 @@ const LAUNCHER_SYMBOLS = {
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count);
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // int chdir(const char *path);
+  chdir: { parameters: ["buffer"], result: "i32" },
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
   // int setgroups(size_t size, const gid_t *list);

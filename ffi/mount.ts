@@ -29,6 +29,19 @@ function uniqueMountId(libc: Libc, fd: number): string {
   return known ? String(view.getBigUint64(144, true)) : "";
 }
 
+/** open(2) on a thread of its own; what it cannot open it is asked for once more, for errno: that is soon said. */
+async function openPatiently(
+  libc: Libc,
+  path: string,
+  flags: number,
+): Promise<{ readonly fd: number } | { readonly errno: number }> {
+  const name = cString(path);
+  const fd = await aside(libc.openAside, name, flags, 0);
+  if (fd >= 0) return { fd };
+  const again = libc.open(name, flags, 0);
+  return again < 0 ? { errno: readErrno(libc) } : { fd: again };
+}
+
 /** What mount(2) takes. */
 function mountArguments(spec: MountSpec) {
   return [
@@ -87,9 +100,7 @@ export function libcMounter(
     },
 
     openDirectory(path) {
-      const flags = O_RDONLY | O_DIRECTORY[Deno.build.arch] | O_CLOEXEC;
-      const fd = libc.open(cString(path), flags, 0);
-      return fd < 0 ? { errno: readErrno(libc) } : { fd };
+      return openPatiently(libc, path, O_RDONLY | O_DIRECTORY[Deno.build.arch] | O_CLOEXEC);
     },
 
     uniqueMountId: (fd) => uniqueMountId(libc, fd),
@@ -102,15 +113,16 @@ export function libcMounter(
       return id;
     },
 
-    isInUse(device) {
-      const fd = libc.open(cString(device), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC, 0);
-      if (fd < 0) return readErrno(libc) === ERRNO.EBUSY;
-      libc.close(fd);
+    async isInUse(device) {
+      const flags = O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC;
+      const opened = await openPatiently(libc, device, flags);
+      if ("errno" in opened) return opened.errno === ERRNO.EBUSY;
+      libc.close(opened.fd);
       return false;
     },
 
-    closeDirectory(fd) {
-      libc.close(fd);
+    async closeDirectory(fd) {
+      await libc.closeAside(fd);
     },
 
     async sync(fd) {

@@ -25,7 +25,7 @@ export async function mountApart(
   const env = { ...variables, [MOUNT_VARIABLE]: JSON.stringify(spec) };
   try {
     const { stdout } = await new Deno.Command(program, {
-      ...{ args, env, stdin: "null", stdout: "piped", stderr: "inherit" },
+      ...{ args, env, cwd: "/", stdin: "null", stdout: "piped", stderr: "inherit" },
     }).output();
     const text = new TextDecoder().decode(stdout);
     return /^\d{1,3}$/.test(text) ? Number(text) : null;

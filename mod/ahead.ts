@@ -48,7 +48,7 @@ export class Ahead implements AsyncDisposable {
       throw new Failure(
         "busy",
         `Cannot start a process for rest-server: ${messageOf(error)}; ` +
-          "see the limits on processes, descriptors and memory",
+          "check the limits on processes, descriptors and memory",
         { cause: error },
       );
     }

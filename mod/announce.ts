@@ -103,11 +103,10 @@ export async function speaking<T>(
 /** Waits for a call, and says which one it is that does not return, first after {@linkcode HANGS_AFTER_MS}. */
 export async function announced<T>(what: string, call: Promise<T>, world: World): Promise<T> {
   const say = (seconds: number) =>
-    world.log.warn(`still in ${what} for ${seconds} s; is the disk hanging?`, {
-      event: "call-hangs",
-      call: what,
-      seconds,
-    });
+    world.log.warn(
+      `still waiting for ${what} after ${seconds} s; is the disk, or its server, hanging?`,
+      { event: "call-hangs", call: what, seconds },
+    );
   // Never null: nothing ends this wait but the call.
   return await speaking(call, HANGS_AFTER_MS, say, world) as T;
 }

@@ -5,7 +5,7 @@
  */
 import { announced } from "./announce.ts";
 import type { AskType } from "./diagnose.ts";
-import { compareFlags, isOfSource, readMounts } from "./existing.ts";
+import { compareFlags, deathOf, isOfSource, readMounts } from "./existing.ts";
 import { messageOf } from "./exit.ts";
 import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
@@ -16,14 +16,26 @@ import { mountAt, type MountInfo } from "./mountinfo.ts";
 import { describeMount, type MountSpec } from "./source.ts";
 import type { World } from "./world.ts";
 
-/** A mount(2) that failed. */
+/** A mount(2) that failed, or what it mounted cannot be served. */
 export class MountError extends Error {
   override name = "MountError";
   readonly explanation: Explanation;
-  constructor(readonly spec: MountSpec, readonly errno: number, explanation: Explanation) {
-    super(explanation.text);
+  /** @param errno `null` where no call of the kernel failed. */
+  constructor(readonly spec: MountSpec, readonly errno: number | null, explanation: Explanation) {
+    super(sentence(explanation));
     this.explanation = explanation;
   }
+
+  /** The message, with what comes of it now. */
+  followedBy(now: string): string {
+    return sentence(this.explanation, now);
+  }
+}
+
+/** The kernel's words come last: behind them nobody could tell who says what. */
+function sentence({ text, kernel = [] }: Explanation, ...more: readonly string[]): string {
+  const words = kernel.length === 0 ? [] : [`the kernel says: ${kernel.join(" | ")}`];
+  return [text, ...more, ...words].join("; ");
 }
 
 /**
@@ -88,21 +100,21 @@ export async function awaitServer(spec: MountSpec, world: World): Promise<void> 
   if (mountAt(await readMounts(world), target) === undefined) return;
   try {
     // stat(2) would be answered from the cache, open(2) asks the server.
-    const what = `a look at the mount of "${source}" on "${target}"`;
+    const what = `an answer from the mount of "${source}" on "${target}"`;
     await announced(what, world.files.list(target), world);
   } catch (error) {
-    throw new MountError(spec, ERRNO.ETIMEDOUT, {
+    throw new MountError(spec, null, {
       retry: true,
       kind: "mount",
       text: `Cannot take over the mount of "${source}" on "${target}": ${messageOf(error)}; ` +
-        "see the network and the server",
+        "check the network and the server",
     });
   }
 }
 
 /**
- * A file system that was detached lives on in the kernel until nobody holds it: mount(2) would give the
- * same dead one again.
+ * A file system that was detached, or is dead, lives on in the kernel until nobody holds it: mount(2) would
+ * give the same dead one again.
  *
  * @throws {MountError} to be tried again.
  */
@@ -112,20 +124,29 @@ export async function requireUnused(
   world: World,
 ): Promise<void> {
   if (found.majorMinors.length === 0) return;
-  const devices = [found.source, ...found.otherMembers];
-  const inUse = devices.find((device) => world.mounter.isInUse(device));
-  // The list of mounts can be long: it is read only where it has something to explain.
-  if (inUse === undefined) return;
-  for (const mount of await readMounts(world)) {
-    if (await isOfSource(mount, found, world)) return;
+  for (const device of [found.source, ...found.otherMembers]) {
+    const look = world.mounter.isInUse(device);
+    if (!await announced(`open(2) of "${device}"`, look, world)) continue;
+    // The list of mounts can be long: it is read only where it has something to explain.
+    const holder = await describeUse(found, world);
+    if (holder === undefined) return;
+    throw new MountError(spec, ERRNO.EBUSY, {
+      retry: true,
+      kind: "mount",
+      text: `Cannot mount ${describeMount(spec)}: "${device}" is in use, ${holder}`,
+    });
   }
-  throw new MountError(spec, ERRNO.EBUSY, {
-    retry: true,
-    kind: "mount",
-    text:
-      `Cannot mount ${
-        describeMount(spec)
-      }: "${inUse}" is in use, though no mount here shows it: a ` +
-      "file system that was detached is held by some process, or another mount namespace has it mounted",
-  });
+}
+
+/** What holds a file system that is not to be mounted again; `undefined` where a mount that lives does. */
+async function describeUse(found: FoundSource, world: World): Promise<string | undefined> {
+  let dead: string | undefined;
+  for (const mount of await readMounts(world)) {
+    if (!await isOfSource(mount, found, world)) continue;
+    const death = await deathOf(mount, world);
+    if (death === undefined) return undefined;
+    dead = `and its mount on "${mount.mountPoint}" cannot be used: ${death}; unmount that one`;
+  }
+  return dead ?? "though no mount here shows it: a file system that was detached is held by some " +
+      "process, or another mount namespace has it mounted";
 }

@@ -6,7 +6,7 @@
  * what no single wait can know: a flapping disk, two failures in turn. Lines are free until
  * {@linkcode FREE_LINES} were said; from then on they come further and further apart, up to an hour, each
  * the newest of those that were held back. A line is forgotten after an hour. A warning or an error that
- * was never said before is not held back: it is no part of what comes again and again.
+ * was not said since the last quiet time is not held back: it is no part of what comes again and again.
  *
  * @module
  */
@@ -90,6 +90,7 @@ export function calm(log: Log, clock: Clock): CalmLog {
   }
 
   function isNews({ level, message }: HeldLine): boolean {
+    if (remembered() === 0) said.clear();
     const words = message.replaceAll(/\d+/g, "");
     if (level === "info" || said.has(words) || said.size === NEWS_MAX) return false;
     said.add(words);

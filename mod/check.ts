@@ -61,7 +61,7 @@ async function show(report: Report, options: CheckOptions, world: World): Promis
   const verdict = judgeFindings(report.findings);
   if (by === "variable") {
     for (const { level, text } of reportLines(report)) world.log[level](text, { event: "check" });
-    return loggedExit(verdict, world.platform);
+    return loggedExit(verdict, world.platform, Boolean(environment["NOTIFY_SOCKET"]));
   }
   const terminal = Deno.stdout.isTerminal();
   const colours = takesColours(terminal, environment);

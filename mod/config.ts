@@ -251,8 +251,10 @@ export function readConfig(
   const path = server.path === undefined ? undefined : resolvePath(server.path, directory);
   problems.push(...pathFaults(server.path, path, target, mountWanted));
   for (const line of unknownVariables(settings)) {
+    const cure =
+      "correct or unset it: no mount is configured, and a typo must not send backups to memory";
     if (mountWanted) warnings.push(line);
-    else problems.push(`${line}; no mount is configured, so this is not ignored`);
+    else problems.push(`${line}; ${cure}`);
   }
 
   const { flags } = options ?? defaultOptions;

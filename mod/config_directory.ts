@@ -26,7 +26,7 @@ async function readIfThere(path: string, files: Files): Promise<string | undefin
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new ConfigError([
-      `Cannot read "${path}" of MNT_CONFIG_DIR: ${messageOf(error)}`,
+      `Cannot read "${path}" of MNT_CONFIG_DIR: ${messageOf(error)}; make it a readable file`,
     ], { cause: error });
   }
 }
@@ -45,7 +45,8 @@ export async function readConfigDirectory(directory: string, files: Files): Prom
   ]);
   if (text === undefined && flags === undefined) {
     throw new ConfigError([
-      `Cannot use MNT_CONFIG_DIR="${directory}": neither "${path}" nor "${flagsPath}" is there`,
+      `Cannot use MNT_CONFIG_DIR="${directory}": neither "${path}" nor "${flagsPath}" is there; ` +
+      "make one of them, or unset MNT_CONFIG_DIR",
     ]);
   }
   // node:util adds 15 ms to the start, so only a start that needs it pays.

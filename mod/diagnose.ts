@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { kernelNames } from "./disks.ts";
 import { readMounts } from "./existing.ts";
 import {
   blockFilesystems,
@@ -21,20 +22,6 @@ import type { World } from "./world.ts";
 
 /** Asks blkid what is on a device. */
 export type AskType = (device: string) => Promise<string | undefined>;
-
-/** The kernel's names of disks and their partitions, and of what lies under a RAID or an unlocked disk. */
-async function kernelNames(
-  { source, majorMinors }: FoundSource,
-  { files }: World,
-): Promise<string[]> {
-  const names = await Promise.all(majorMinors.map(async (number) => {
-    const device = `/sys/dev/block/${number}`;
-    const [, path = ""] = (await files.readLink(device).catch(() => "")).split("/block/");
-    const below = await files.list(`${device}/slaves`).catch((): string[] => []);
-    return [...path.split("/"), ...below];
-  }));
-  return [...names.flat(), source.slice(source.lastIndexOf("/") + 1)].filter((name) => name !== "");
-}
 
 /** The failed mount(2) of a source, explained with all that can be learned of it by now. */
 export async function diagnose(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { FoundSource } from "./found.ts";
 import { majorMinor } from "./linux.ts";
 import { readTextIfAny } from "./paths.ts";
 import type { World } from "./world.ts";
@@ -48,4 +49,18 @@ export async function listDisks(world: World): Promise<DiskList> {
 export async function deviceNumber(path: string, world: World): Promise<string | undefined> {
   const facts = await world.files.stat(path);
   return facts?.kind === "block device" ? majorMinor(facts.rdev) : undefined;
+}
+
+/** The kernel's names of disks and their partitions, and of what lies under a RAID or an unlocked disk. */
+export async function kernelNames(
+  { source, majorMinors }: FoundSource,
+  { files }: World,
+): Promise<string[]> {
+  const names = await Promise.all(majorMinors.map(async (number) => {
+    const device = `/sys/dev/block/${number}`;
+    const [, path = ""] = (await files.readLink(device).catch(() => "")).split("/block/");
+    const below = await files.list(`${device}/slaves`).catch((): string[] => []);
+    return [...path.split("/"), ...below];
+  }));
+  return [...names.flat(), source.slice(source.lastIndexOf("/") + 1)].filter((name) => name !== "");
 }

@@ -199,6 +199,8 @@ export const programs: Programs = {
     }
     const child = new Deno.Command(program, {
       args: [...args],
+      // Its own can be gone, with its disk or without.
+      cwd: "/",
       // Its messages in English, as the log; labels come as M-CM-) in every locale.
       env: { LC_ALL: "C.UTF-8" },
       stdin: "null",
@@ -225,6 +227,7 @@ export const programs: Programs = {
   start(program, args, variables = {}) {
     const child = new Deno.Command(program, {
       args: [...args],
+      cwd: "/",
       env: { ...variables },
       stdin: "inherit",
       stdout: "inherit",

@@ -45,7 +45,8 @@ export function encodingProblems(environ: Uint8Array): string[] {
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
-      problems.push(`Cannot use ${text.slice(0, text.indexOf("="))}: its value is not UTF-8`);
+      const name = text.slice(0, text.indexOf("="));
+      problems.push(`Cannot use ${name}: its value is not UTF-8; set it again as UTF-8`);
     }
   }
   return problems;

@@ -44,8 +44,10 @@ export interface Explanation {
   /** Whether time or a person at the disk can cure it. */
   readonly retry: boolean;
   readonly kind: FailureKind;
-  /** One line: what was tried, on what, what the kernel said, what to do. */
+  /** One line: what was tried, on what, why it failed, what to do. */
   readonly text: string;
+  /** The kernel's own lines about it. */
+  readonly kernel?: readonly string[];
 }
 
 /** File systems that a block device can hold, from the text of `/proc/filesystems`. */
@@ -171,14 +173,12 @@ export function explainMount(errno: number, spec: MountSpec, facts: MountFacts):
   const options = spec.data === ""
     ? formatFlags(spec.flags)
     : `${formatFlags(spec.flags)},${maskSecrets(spec.data)}`;
-  const kernel = facts.kernelLines.length === 0
-    ? ""
-    : `; the kernel says: ${facts.kernelLines.join(" | ")}`;
   return {
     retry: otherDisk || row.retry !== false,
     kind: otherDisk ? "mount" : row.kind ?? "mount",
     text: `Cannot mount ${describeMount(spec)} with ${options}: ${errnoName(errno)} ` +
-      `(${because}); ${hint}${kernel}`,
+      `(${because}); ${hint}`,
+    kernel: facts.kernelLines,
   };
 }
 

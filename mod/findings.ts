@@ -114,9 +114,13 @@ export const VERDICT_EXIT: Readonly<Record<Verdict, number>> = {
   "change": EXIT.configuration.host,
 };
 
-/** The exit code of `MNT_CHECK=1`: gokrazy must not start it again and again; it would at any code but 0 and 125. */
-export function loggedExit(verdict: Verdict, platform: Platform): number {
-  return platform === "gokrazy" ? EXIT.configuration.gokrazy : VERDICT_EXIT[verdict];
+/**
+ * The exit code of `MNT_CHECK=1`. What supervises it must not start it again and again: gokrazy would at any
+ * code but 0 and 125, our unit for systemd even at 0.
+ */
+export function loggedExit(verdict: Verdict, platform: Platform, isUnit: boolean): number {
+  if (platform === "gokrazy" || isUnit) return EXIT.configuration[platform];
+  return VERDICT_EXIT[verdict];
 }
 
 /** Words of this program's own, which nothing may change. */

@@ -37,7 +37,7 @@ export function verdictText(findings: readonly Finding[]): string {
   };
   const words: Readonly<Record<Verdict, string>> = {
     "fine": "fine: nothing must be changed",
-    "no device": "the disk is not there: it would wait for it",
+    "no device": "the disk cannot be mounted now: a start would wait for it",
     "change": "something must be changed",
   };
   return `${words[judgeFindings(findings)]} (${count("error", "error")}, ` +

@@ -14,20 +14,20 @@ export const VERBS: Readonly<Record<Verb, { readonly follows: string; readonly d
   check: {
     follows: "[--json] [rest-server flags]",
     does:
-      "says what a start would find, and changes nothing: 0 all is fine, 69 the disk is not there, " +
-      "78 something must be changed (on gokrazy, too)",
+      "says what a start would find, and changes nothing: 0 all is fine, 69 the disk cannot be " +
+      "mounted now, 78 something must be changed (on gokrazy, too)",
   },
   status: {
     follows: "[--json]",
     does:
-      "says what runs of this program are there, and whether they serve: 0 all of them, 69 not; " +
-      "MNT_TARGET picks one",
+      "says what runs of this program are there, and whether they serve: 0 all of them, 69 not, " +
+      "78 wrong arguments or variables; MNT_TARGET picks one",
   },
   help: {
     follows: "",
-    does: "says this, then what rest-server says of its flags; also --help, -h",
+    does: "shows a summary of the manual page, then rest-server's own help; also --help, -h",
   },
-  version: { follows: "", does: "says the versions of both programs; also --version, -v" },
+  version: { follows: "", does: "shows the versions of both programs; also --version, -v" },
 };
 
 /** Flags that are verbs where they are the only argument, as rest-server has them. */

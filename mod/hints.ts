@@ -62,8 +62,8 @@ export interface Hint {
 
 /** A kernel line of an I/O error, of the block layer or of a file system. */
 const IO_ERROR = /I\/O error|critical (?:medium|target) error|unable to read superblock/;
-const OPTIONS = "see MNT_DATA and MNT_OPTIONS";
-const CABLE = "see its cable, power and health";
+const OPTIONS = "check MNT_DATA and MNT_OPTIONS";
+const CABLE = "check its cable, power supply and health";
 const FINAL = { retry: false, kind: "configuration" } as const;
 const REFUSED = { retry: false, kind: "not permitted" } as const;
 
@@ -148,7 +148,7 @@ export const HINTS: readonly Hint[] = [
     when: { errno: ["EPERM"], capable: false },
     because: "root here has no CAP_SYS_ADMIN",
     hint: "give the container or service CAP_SYS_ADMIN",
-    readme: "`docker run --cap-add SYS_ADMIN`; in a systemd unit see CapabilityBoundingSet=.",
+    readme: "`docker run --cap-add SYS_ADMIN`; in a systemd unit check CapabilityBoundingSet=.",
     ...REFUSED,
   },
   {
@@ -190,7 +190,7 @@ export const HINTS: readonly Hint[] = [
         /(?:Unknown parameter|[Uu]n(?:recognized|known) mount option) ["'[](?<option>[^"'=\]]*)/,
     },
     because: '{fstype} of this kernel knows no option "{option}"',
-    hint: `correct it or leave it out, ${OPTIONS}`,
+    hint: "correct it or leave it out in MNT_DATA or MNT_OPTIONS",
     readme:
       "A word in `MNT_DATA` or `MNT_OPTIONS` is misspelt, or of another file system or kernel.",
   },
@@ -200,7 +200,7 @@ export const HINTS: readonly Hint[] = [
         /(?:Bad value for ["']|XFS .*: invalid |failed to parse |no-recovery mounts must be )(?<option>[\w-]+)/,
     },
     because: 'a wrong value for "{option}" in the options of {fstype}',
-    hint: `correct it, ${OPTIONS}; the kernel says what it takes`,
+    hint: "correct it in MNT_DATA or MNT_OPTIONS; the kernel says what it takes",
     readme: "The kernel's line says which, and often what it takes.",
   },
   {
@@ -326,7 +326,7 @@ export const HINTS: readonly Hint[] = [
   {
     when: { errno: ["ENOENT"], fstype: /^btrfs$/ },
     because: "a member device of the btrfs, or the subvolume, is missing",
-    hint: "plug all its disks in, see subvol= in MNT_OPTIONS or MNT_DATA; " +
+    hint: "plug all its disks in, and check subvol= in MNT_OPTIONS or MNT_DATA; " +
       "MNT_OPTIONS=degraded goes on without a lost one",
     readme: "`subvol=` names what is not there, or a disk is missing.",
   },
@@ -350,22 +350,22 @@ export const HINTS: readonly Hint[] = [
   {
     when: { errno: ["EACCES"], disk: false },
     because: "access denied",
-    hint: "see what the server lets this machine mount, and the names in MNT_DATA",
+    hint: "check what the server lets this machine mount, and the names in MNT_DATA",
   },
   {
     when: { errno: ["EPERM"] },
     because: "the server does not permit it",
-    hint: "see what the server lets this machine mount, and the names in MNT_DATA",
+    hint: "check what the server lets this machine mount, and the names in MNT_DATA",
   },
   {
     when: { errno: ["EACCES", "EROFS"], readOnly: true },
     because: "permission denied",
-    hint: "see its write-protect switch; MNT_OPTIONS=ro serves restores alone",
+    hint: "check its write-protect switch; MNT_OPTIONS=ro serves restores alone",
   },
   {
     when: { errno: ["EACCES", "EROFS"] },
     because: "the medium is write-protected",
-    hint: "see its write-protect switch; MNT_OPTIONS=ro serves restores alone",
+    hint: "check its write-protect switch; MNT_OPTIONS=ro serves restores alone",
     readme: "`MNT_OPTIONS=ro` serves restores.",
   },
 
@@ -433,12 +433,12 @@ export const HINTS: readonly Hint[] = [
   {
     when: { errno: ["EAGAIN", "ENOMEM", "ENFILE", "EMFILE", "ENOBUFS"] },
     because: "the kernel has no memory or descriptors left for it",
-    hint: "see what uses them up, and the limits of this service",
+    hint: "check what uses them up, and the limits of this service",
   },
   {
     when: { errno: ["EINTR", "ERESTART", "ECANCELED"] },
     because: "the call was interrupted",
-    hint: "nothing is to be done",
+    hint: "nothing to do",
   },
   {
     when: { errno: ["EDOM", "ERANGE", "E2BIG"] },
@@ -463,12 +463,12 @@ export const HINTS: readonly Hint[] = [
   {
     when: { errno: ["ENOKEY", "EKEYEXPIRED", "EKEYREVOKED", "EKEYREJECTED"] },
     because: "the key for it is missing, too old or refused",
-    hint: "see the names and secrets in MNT_DATA",
+    hint: "check the names and secrets in MNT_DATA",
   },
   {
     when: { errno: ["ESTALE"] },
     because: "the server no longer knows the export by its old handle",
-    hint: "see whether the server still exports it",
+    hint: "check whether the server still exports it",
   },
   {
     when: { errno: ["ETIMEDOUT", "ETIME"], disk: true },
@@ -484,7 +484,7 @@ export const HINTS: readonly Hint[] = [
   {
     when: { disk: false, errno: SERVER_IS_AWAY },
     because: "the server cannot be reached",
-    hint: "see the network, the server, and the addresses in MNT_SOURCE and MNT_DATA",
+    hint: "check the network, the server, and the addresses in MNT_SOURCE and MNT_DATA",
     readme: "An export (NFS, CIFS): the network, the server, or the address is wrong.",
   },
   { when: {}, because: "the kernel refused", hint: "see the kernel log" },

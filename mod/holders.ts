@@ -29,6 +29,14 @@ async function holdingProcess(
   return undefined;
 }
 
+/** This program has nothing open there by then, but for a look at a disk that does not answer. */
+async function holdingSelf(target: string, world: World): Promise<string | undefined> {
+  const cwd = await world.files.readLink(`/proc/${world.pid}/cwd`).catch(() => "");
+  if (cwd !== "" && isBelow(cwd, target)) return `this program's own working directory, "${cwd}"`;
+  const holder = await holdingProcess(String(world.pid), target, world);
+  return holder && "this program's own look at the disk, which does not answer";
+}
+
 /**
  * Processes with a file, working directory or program on the mount, loop devices and swap files on it,
  * and mounts below it; in words for a message. What cannot be read is left out.
@@ -38,8 +46,9 @@ export async function findHolders(target: string, world: World): Promise<string[
   const holders: string[] = [];
   const pids = (await files.list("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
   for (const pid of pids) {
-    if (Number(pid) === world.pid) continue;
-    const holder = await holdingProcess(pid, target, world);
+    const holder = Number(pid) === world.pid
+      ? await holdingSelf(target, world)
+      : await holdingProcess(pid, target, world);
     if (holder !== undefined) holders.push(holder);
   }
   for (const name of await files.list("/sys/block").catch(() => [])) {

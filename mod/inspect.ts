@@ -63,7 +63,7 @@ const DISK_LIMIT_MS = 60_000;
 /** What stands for the findings of an area that could not be looked at. */
 function hanging(area: Area, name: string, what: string, limitMs = ANSWER_LIMIT_MS): Finding {
   const text = `${what} does not answer within ${limitMs / 1000} s`;
-  const cure = "see the kernel log, the disk, its cable and power, or the server";
+  const cure = "see the kernel log; check the disk, its cable and power supply, or the server";
   return findingsOf(area).missing(name, text, cure);
 }
 

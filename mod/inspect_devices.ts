@@ -84,7 +84,7 @@ function unready({ source }: MountConfig, why: string, there: readonly ShownDevi
   // What a person has to do at the disk itself is no wait for it.
   if (state.startsWith("blkid knows no file system")) return error("source", state, hint);
   const text = `${source.text} cannot be mounted now: ${state}`;
-  return missing("source", text, `${hint ?? "plug in what is missing"}; it is ${names}`);
+  return missing("source", text, `${hint ?? "plug in what is missing"}; blkid sees ${names}`);
 }
 
 /** What names a device, by the tag that was used where it has one. */

@@ -115,7 +115,7 @@ async function inspectBlkid(
     // Where it ran, and failed or hung, the disks may be at fault, and the next time it can go well.
     const told = cause instanceof Failure
       ? failure("blkid", cause)
-      : missing("blkid", messageOf(cause), "see the kernel log, and the health of the disks");
+      : missing("blkid", messageOf(cause), "see the kernel log, and check the health of the disks");
     findings.push(needed ? told : note("blkid", told.text));
     return { findings, blkid, seen: null };
   }

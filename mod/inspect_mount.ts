@@ -88,7 +88,7 @@ export async function inspectMount(
     return { findings: [...findings, ...more], mount: shown, target, view };
   } catch (cause) {
     const text = `Cannot use MNT_TARGET="${mount.target}": ${messageOf(cause)}`;
-    findings.push(error("target", text, "set it to another directory"));
+    findings.push(error("target", text, "check its symlinks, or set another directory"));
     return { findings, mount: shown, target, view: null };
   }
 }

@@ -13,6 +13,7 @@ import { readTextIfAny } from "./paths.ts";
 import { requireReadable } from "./preflight.ts";
 import { type Listener, parseTcpListeners, parseUnixListeners, takenBy } from "./proc_net.ts";
 import {
+  formatAddress,
   type Listen,
   resolvePath,
   type ServerArgs,
@@ -178,7 +179,7 @@ export async function inspectListen(
   if (world.socketActivated) return ok("address", "a listening socket was handed over");
   if (listen.kind === "unix") return await inspectUnix(listen.path, directory, running, world);
   const { host, port } = listen;
-  const address = `"${host.includes(":") ? `[${host}]` : host}:${port}"`;
+  const address = `"${formatAddress(host, port)}"`;
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65535) {
     return note("address", `${address} is rest-server's to look up: it is no number of a port`);
   }

@@ -106,7 +106,7 @@ async function inspectFree(
     warning(
       "target",
       `"${target}" is not empty (${some}): the mount would hide what is in it`,
-      "see whether backups were written there while no disk was mounted, and move them away",
+      "check whether backups were written there while no disk was mounted, and move them away",
     ),
   ];
 }

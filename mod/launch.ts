@@ -46,6 +46,8 @@ export interface LaunchPlan {
   readonly program: string;
   /** The wrapper's pid: rest-server dies with it. */
   readonly parent: number;
+  /** The working directory. */
+  readonly directory: string;
   readonly user: { readonly uid: number; readonly gid: number } | null;
   /** Whether that user must be able to bind a port below 1024. */
   readonly lowPort: boolean;
@@ -86,6 +88,7 @@ export function parsePlan(text: string): LaunchPlan {
     // Said below.
   }
   const isWhole = typeof plan?.program === "string" && Number.isInteger(plan.parent) &&
+    typeof plan.directory === "string" &&
     plan.user !== undefined && plan.sandbox !== undefined &&
     Array.isArray(plan.needs) && Array.isArray(plan.writes);
   if (isWhole) return plan as LaunchPlan;
@@ -210,6 +213,7 @@ export async function planLaunch(
   return {
     program,
     parent: world.pid,
+    directory,
     user,
     lowPort: user !== null && isLow(sandbox.port),
     needs: user !== null && path !== null

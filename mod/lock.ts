@@ -29,6 +29,9 @@ export interface MountMark
   readonly uniqueId: string;
 }
 
+/** What is about to be mounted on the target: a program that is killed in mount(2) leaves no more of it. */
+export type MountIntent = Pick<MountInfo, "fsType" | "mountSource">;
+
 /** What the lock file says. */
 export interface LockRecord {
   readonly target: string;
@@ -36,19 +39,22 @@ export interface LockRecord {
   readonly server?: ServerMark;
   /** The mount that this program made. */
   readonly mount?: MountMark;
+  /** The mount that it was about to make. */
+  readonly mounting?: MountIntent;
 }
 
-/** What changes while the lock is held. */
+/** What changes while the lock is held; see {@linkcode LockRecord}. */
 export interface LockNotes {
   readonly server?: ServerMark;
   readonly mount?: MountMark | undefined;
+  readonly mounting?: MountIntent | undefined;
 }
 
 /** A held lock. */
 export interface TargetLock {
-  /** What an earlier wrapper left in the file; `undefined` after a clean end. */
-  readonly left: LockRecord | undefined;
   readonly fd: number;
+  /** What the file says by now: of an earlier wrapper that did not end clean, or of this one. */
+  known(): LockNotes;
   /** Says in the file what was mounted or started, beside what it says already; a failure is only logged. */
   write(notes: LockNotes): Promise<void>;
   /** Lets go of it; the file stays where it knows a mount of an earlier run that this one never came to. */
@@ -60,8 +66,13 @@ export function parseLockRecord(text: string): LockRecord | undefined {
   try {
     const record = JSON.parse(text.split("\n", 1)[0]!);
     if (typeof record?.target !== "string" || !isProcessMark(record.wrapper)) return undefined;
-    const { server, ...rest } = record;
-    return isProcessMark(server) ? { ...rest, server } : rest;
+    const { target, wrapper, server, mount, mounting } = record;
+    return {
+      ...{ target, wrapper },
+      ...isProcessMark(server) ? { server: server as ServerMark } : {},
+      ...mount instanceof Object ? { mount } : {},
+      ...mounting instanceof Object ? { mounting } : {},
+    };
   } catch {
     return undefined;
   }
@@ -93,7 +104,7 @@ export async function lockTarget(
   const fault = (errno: unknown, what = String(errno)) => {
     // A /run that is full now need not be at the next try.
     const [kind, hint] = passes(errno)
-      ? ["busy", "see what fills it, and the limits on descriptors"] as const
+      ? ["busy", "check what fills it, and the limits on descriptors"] as const
       : ["configuration", "is it writable?"] as const;
     return new Failure(kind, `Cannot lock "${target}" by "${path}": ${what}; ${hint}`);
   };
@@ -128,7 +139,7 @@ export async function lockTarget(
     }
     const left = parseLockRecord(await files.readText(path));
     const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
-    let notes: LockNotes = { mount: left?.mount };
+    let notes: LockNotes = { mount: left?.mount, mounting: left?.mounting };
     let released = false;
     const put = async () => {
       if (released) return;
@@ -148,14 +159,17 @@ export async function lockTarget(
     };
     await write({});
     return {
-      left,
       fd,
+      known: () => notes,
       write,
       async release() {
         released = true;
         await writing;
-        const untouched = left?.mount !== undefined && notes.mount === left.mount;
-        if (!untouched) await files.remove(path).catch(() => {});
+        const isUntouched = (what: "mount" | "mounting") =>
+          left?.[what] !== undefined && notes[what] === left[what];
+        if (!isUntouched("mount") && !isUntouched("mounting")) {
+          await files.remove(path).catch(() => {});
+        }
         locks.close(fd);
       },
     };

@@ -5,10 +5,11 @@
  */
 import { HANGS_AFTER_MS, speaking } from "./announce.ts";
 import type { MountConfig } from "./config.ts";
+import { kernelNames } from "./disks.ts";
 import { messageOf } from "./exit.ts";
 import { kernelMessages } from "./kmsg.ts";
 import type { Mounted } from "./mount.ts";
-import { type Findings, probe } from "./probe.ts";
+import { probe, type ProbeResult } from "./probe.ts";
 import { isRemote } from "./remote.ts";
 import type { World } from "./world.ts";
 
@@ -20,28 +21,21 @@ export interface Loss {
   readonly kernel: readonly string[];
 }
 
-/** What the kernel calls a device, and the disk that it is a partition of: `sda1` and `sda`. */
-export function kernelNames(device: string): string[] {
-  const name = device.slice(device.lastIndexOf("/") + 1);
-  const disk = /^((?:s|v|xv|h)d[a-z]+)\d+$|^(.*\d)p\d+$/.exec(name);
-  return disk === null ? [name] : [name, disk[1] ?? disk[2]!];
-}
-
 /** Waits for a probe, and says that it hangs; `null` once `ended` is aborted, for nothing else can end that. */
 async function patiently(
-  call: Promise<Findings>,
+  call: Promise<ProbeResult>,
   mounted: Mounted,
   world: World,
   ended: AbortSignal,
-): Promise<Findings | null> {
+): Promise<ProbeResult | null> {
   const { source, otherMembers } = mounted.found;
   const { clock, log } = world;
   const startMs = clock.now();
   const devices = [source, ...otherMembers];
-  const cause = isRemote(mounted) ? "the server and the network" : "its cable and the kernel log";
+  const cause = isRemote(mounted) ? "the network and the server" : "its cable and the kernel log";
   const say = (seconds: number) =>
     log.warn(
-      `"${source}" has not answered for ${seconds} s: it hangs; see ${cause}`,
+      `"${source}" has not answered for ${seconds} s: it hangs; check ${cause}`,
       { event: "disk-hangs", seconds, devices },
     );
   const result = await speaking(call, HANGS_AFTER_MS, say, world, ended);
@@ -68,12 +62,15 @@ export async function watchDisk(
   ended: AbortSignal,
 ): Promise<Loss | null> {
   const { clock, log, progress } = world;
-  const { source, otherMembers } = mounted.found;
+  const { source } = mounted.found;
   const kernelLog = world.openKernelLog();
-  const about = {
-    names: [source, ...otherMembers].flatMap(kernelNames),
-    fstype: mounted.info.fsType,
-  };
+  // Now: of a disk that is gone nobody can ask any more.
+  const about = { names: await kernelNames(mounted.found, world), fstype: mounted.info.fsType };
+  // No descriptor left, /proc not readable: that says nothing about the disk.
+  const notLooked = (error: unknown): ProbeResult => ({
+    lost: null,
+    troubles: [`Cannot look at "${source}": ${messageOf(error)}`],
+  });
   let before: readonly string[] = [];
   const withKernel = (text: string, why: string): Loss => {
     const kernel = kernelMessages(kernelLog?.read() ?? [], { about });
@@ -84,8 +81,7 @@ export async function watchDisk(
     for (;;) {
       await clock.sleep(everyMs, ended);
       if (ended.aborted) return null;
-      const look = probe(mount, mounted, world).catch((error): Findings => // No descriptor left, /proc not readable: that says nothing about the disk.
-      ({ lost: null, troubles: [`Cannot look at "${source}": ${messageOf(error)}`] }));
+      const look = probe(mount, mounted, world).catch(notLooked);
       const findings = await patiently(look, mounted, world, ended);
       if (findings === null) return null;
       const { lost, troubles } = findings;

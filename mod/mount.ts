@@ -3,17 +3,18 @@
  *
  * @module
  */
+import { announced } from "./announce.ts";
 import { alignFlags, awaitServer, callMount, MountError, requireUnused } from "./call_mount.ts";
 import type { MountConfig } from "./config.ts";
 import type { AskType } from "./diagnose.ts";
 import { readDiskSequence } from "./disks.ts";
-import { isOfSource, readMounts, refuseForeign } from "./existing.ts";
+import { deathOf, isOfSource, readMounts, refuseForeign } from "./existing.ts";
 import { Failure, fileFailure, messageOf } from "./exit.ts";
 import type { Explanation } from "./explain.ts";
 import type { FoundSource } from "./found.ts";
 import { errnoName } from "./linux.ts";
-import type { LockRecord, MountMark } from "./lock.ts";
-import { clearDead, isSameMount, markMount } from "./mount_left.ts";
+import type { LockNotes, MountMark } from "./lock.ts";
+import { clearDead, isLeft, markMount } from "./mount_left.ts";
 import { formatFlags } from "./mount_options.ts";
 import { mountSpec } from "./mount_spec.ts";
 import { isBelow, mountAt, mountHolding, type MountInfo, placeOf } from "./mountinfo.ts";
@@ -54,7 +55,7 @@ export async function mountSource(
   mount: MountConfig,
   target: string,
   found: FoundSource,
-  left: LockRecord | undefined,
+  left: LockNotes,
   world: World,
   askType: AskType = () => Promise.resolve(undefined),
 ): Promise<Mounted> {
@@ -79,17 +80,19 @@ export async function mountSource(
     await requireUnused(spec, found, world);
     warning = await callMount(spec, found, askType, world);
   }
-  const opened = world.mounter.openDirectory(target);
+  const opening = world.mounter.openDirectory(target);
+  const opened = await announced(`open(2) of "${target}"`, opening, world);
   try {
     if ("errno" in opened) {
       throw new Failure(
         "mount",
-        `Cannot open "${target}" after mounting ${describeMount(spec)}: ${errnoName(opened.errno)}`,
+        `Cannot open "${target}" after mounting ${describeMount(spec)}: ` +
+          `${errnoName(opened.errno)}; check the kernel log and the disk`,
       );
     }
     const info = mountAt(await readMounts(world), target);
     const changed = await swapped(found, world);
-    if (changed !== undefined) throw new MountError(spec, 0, changed);
+    if (changed !== undefined) throw new MountError(spec, null, changed);
     if (info === undefined || !await isOfSource(info, found, world)) {
       throw new Failure(
         "mount",
@@ -97,8 +100,10 @@ export async function mountSource(
           "does something else mount there?",
       );
     }
+    const death = await deathOf(info, world);
+    if (death !== undefined) throw stillDead(spec, death);
     const mark = markMount(info, world.mounter.uniqueMountId(opened.fd));
-    const ours = before === undefined || isSameMount(mark, left?.mount);
+    const ours = before === undefined || isLeft(mark, left);
     const options = formatFlags(spec.flags) +
       (spec.data === "" ? "" : `,${maskSecrets(spec.data)}`);
     world.log.info(
@@ -120,10 +125,16 @@ export async function mountSource(
       synced = synced.then(async (clean) => await world.mounter.sync(opened.fd) && clean);
     return { info, found, mark, ours, rootFd: opened.fd, sync };
   } catch (error) {
-    if ("fd" in opened) world.mounter.closeDirectory(opened.fd);
+    if ("fd" in opened) await world.mounter.closeDirectory(opened.fd);
     if (before === undefined) await undoMount(spec, found, world);
     throw error;
   }
+}
+
+/** The kernel gave back a file system that was dead before: its device was free, but for a moment. */
+function stillDead(spec: MountSpec, death: string): MountError {
+  const text = `Cannot serve "${spec.source}": ${death}; it is to be unmounted everywhere first`;
+  return new MountError(spec, null, { retry: true, kind: "mount", text });
 }
 
 /** Whether another disk took the number of one that was found, between blkid and mount(2). */
@@ -172,6 +183,7 @@ async function makeTarget(target: string, world: World): Promise<void> {
 /**
  * Proves that a path lies on the mount, by its nearest existing parent.
  *
+ * @returns the path without symlinks.
  * @throws {Failure} "configuration" where a symlink or another mount leads off the disk, "mount" where
  * the disk itself is no longer there.
  */
@@ -179,11 +191,11 @@ export async function requireOnMount(
   path: string,
   mounted: Pick<Mounted, "info" | "found">,
   world: World,
-): Promise<void> {
-  const { existing } = await resolveNearest(path, world.files).catch((error) => {
+): Promise<string> {
+  const { existing, real } = await resolveNearest(path, world.files).catch((error) => {
     throw new Failure(
       fileFailure(error),
-      `Cannot serve --path "${path}": ${error.message}; see its symlinks, or give another --path`,
+      `Cannot serve --path "${path}": ${error.message}; check its symlinks, or give another --path`,
       { cause: error },
     );
   });
@@ -197,11 +209,11 @@ export async function requireOnMount(
     );
   }
   const holder = mountHolding(mounts, existing);
-  if (holder?.mountId === mountId && isBelow(existing, mountPoint)) return;
+  if (holder?.mountId === mountId && isBelow(existing, mountPoint)) return real;
   throw new Failure(
     "configuration",
     `Cannot serve --path "${path}": "${existing}" lies on "${holder?.mountPoint}" ` +
       `(${holder?.fsType}), not on the disk mounted on "${mountPoint}"; ` +
-      "see its symlinks, or give another --path",
+      "check its symlinks, or give another --path",
   );
 }

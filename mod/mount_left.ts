@@ -5,8 +5,9 @@
  */
 import { deathOf, readMounts } from "./existing.ts";
 import { errnoName } from "./linux.ts";
-import type { LockRecord, MountMark } from "./lock.ts";
-import { mountAt, type MountInfo } from "./mountinfo.ts";
+import type { FoundSource } from "./found.ts";
+import type { LockNotes, MountIntent, MountMark } from "./lock.ts";
+import { isSameSource, mountAt, type MountInfo } from "./mountinfo.ts";
 import { hideOwnSecrets } from "./secrets.ts";
 import { explainUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
@@ -18,11 +19,22 @@ export function markMount(info: MountInfo, uniqueId: string): MountMark {
   return { mountId, majorMinor, fsType, mountSource: hideOwnSecrets(info.mountSource), uniqueId };
 }
 
+/** What is about to be mounted, for {@linkcode isLeft} of a later run. */
+export function markIntent({ source, fstype }: FoundSource): MountIntent {
+  return { fsType: fstype, mountSource: hideOwnSecrets(source) };
+}
+
+/** Whether an earlier run made a mount: it says so, or it was killed while it made it. */
+export function isLeft(mark: MountMark, left: LockNotes): boolean {
+  const intent = left.mounting;
+  return isSameMount(mark, left.mount) ||
+    (intent !== undefined && isSameSource(mark, intent));
+}
+
 /** Whether a mount is the one that an earlier run made. */
 export function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
   return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
-    mark.majorMinor === left.majorMinor && mark.fsType === left.fsType &&
-    mark.mountSource === left.mountSource;
+    mark.majorMinor === left.majorMinor && isSameSource(mark, left);
 }
 
 /**
@@ -30,7 +42,7 @@ export function isSameMount(mark: MountMark, left: MountMark | undefined): boole
  */
 export async function clearDead(
   target: string,
-  left: LockRecord | undefined,
+  left: LockNotes,
   world: World,
 ): Promise<MountInfo | undefined> {
   const there = mountAt(await readMounts(world), target);
@@ -38,8 +50,8 @@ export async function clearDead(
   if (there === undefined || dead === undefined) return there;
   const uniqueId = world.mounter.uniqueMountIdAt(target);
   // A file system that is too dead to tell its id is known by all that mountinfo says.
-  const mark = markMount(there, uniqueId === "" ? left?.mount?.uniqueId ?? "" : uniqueId);
-  if (!isSameMount(mark, left?.mount)) return there;
+  const mark = markMount(there, uniqueId === "" ? left.mount?.uniqueId ?? "" : uniqueId);
+  if (!isLeft(mark, left)) return there;
   const errno = await world.mounter.unmount(target, { detach: true });
   world.log.warn(
     errno === 0

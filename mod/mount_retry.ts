@@ -15,6 +15,7 @@ import { findBlkid } from "./find_program.ts";
 import { errnoName } from "./linux.ts";
 import type { TargetLock } from "./lock.ts";
 import { type Mounted, mountSource } from "./mount.ts";
+import { markIntent } from "./mount_left.ts";
 import { isRemote, untilStopped } from "./remote.ts";
 import type { Run } from "./run.ts";
 
@@ -45,7 +46,8 @@ export async function mountWhenThere(
     const [known] = await askBlkid({ program }, device, world, stopping);
     return known && contentOf(known);
   };
-  const deadlineMs = config.waitMs === null ? Infinity : clock.now() + config.waitMs;
+  const startMs = clock.now();
+  const deadlineMs = config.waitMs === null ? Infinity : startMs + config.waitMs;
   let pauseMs = FIRST_PAUSE_MS;
   const reminder = new Reminder(clock);
   for (;;) {
@@ -64,27 +66,32 @@ export async function mountWhenThere(
     const devices = [source, ...otherMembers];
     progress.enter("mounting", `mounting "${source}" on "${target}"`, { fstype, devices });
     try {
-      const mounting = mountSource(mount, target, found, lock.left, world, askType);
+      const left = lock.known();
+      await lock.write({ mounting: markIntent(found) });
+      const mounting = mountSource(mount, target, found, left, world, askType);
       const mounted = await (isRemote({ found }) ? untilStopped(mounting, stopping) : mounting);
       for (const why of found.warnings) log.warn(why, { event: "disk-warning", why });
-      await lock.write({ mount: mounted.ours ? mounted.mark : undefined });
+      await lock.write({ mount: mounted.ours ? mounted.mark : undefined, mounting: undefined });
       return mounted;
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
+      await lock.write({ mounting: undefined });
       // A mount that failed while it was to be given up anyway is nothing to tell.
       stopping.throwIfAborted();
-      const { retry, kind, text } = error.explanation;
-      progress.failed(text);
-      const remainingMs = deadlineMs - clock.now();
-      if (!retry) throw new Failure(kind, text, { cause: error });
+      const { retry, kind } = error.explanation;
+      progress.failed(error.message);
+      const nowMs = clock.now();
+      const remainingMs = deadlineMs - nowMs;
+      if (!retry) throw new Failure(kind, error.message, { cause: error });
       if (remainingMs <= 0) {
-        throw new Failure("mount", `${text}; gave up (MNT_WAIT)`, { cause: error });
+        const end = `gave up after ${Math.round((nowMs - startMs) / 1000)} s (MNT_WAIT)`;
+        throw new Failure("mount", error.followedBy(end), { cause: error });
       }
       // The kernel's own lines can be others each time: that is no new failure.
-      if (reminder.isDue(`${error.errno} of ${source}`)) {
-        const errno = errnoName(error.errno);
-        const facts = { event: "mount-failed", errno, kind, devices, fstype } as const;
-        log.warn(`${text}; trying again`, facts);
+      if (reminder.isDue(`${error.errno ?? error.message} of ${source}`)) {
+        const errno = error.errno === null ? {} : { errno: errnoName(error.errno) };
+        const facts = { event: "mount-failed", ...errno, kind, devices, fstype } as const;
+        log.warn(error.followedBy("trying again"), facts);
       }
       await ahead.dismiss();
       await clock.sleep(Math.min(pauseMs, remainingMs), stopping);

@@ -5,6 +5,7 @@
  */
 import type { MountConfig } from "./config.ts";
 import type { FoundSource } from "./found.ts";
+import { splitOptions } from "./mount_options.ts";
 import type { MountSpec } from "./source.ts";
 
 /** File systems that keep no owners: the mount gives them. */
@@ -13,7 +14,7 @@ const WITHOUT_OWNERS: readonly string[] = ["vfat", "exfat"];
 /** The data that makes a file system without owners belong to the user of `MNT_USER`, less what is given. */
 export function ownerData(fstype: string, user: MountConfig["user"], given: string): string[] {
   if (user === null || !WITHOUT_OWNERS.includes(fstype)) return [];
-  const names = given.split(",").map((part) => part.split("=")[0]);
+  const names = splitOptions(given).map((part) => part.split("=")[0]);
   const has = (...any: string[]) => any.some((name) => names.includes(name));
   return [
     ...has("uid") ? [] : [`uid=${user.uid}`],

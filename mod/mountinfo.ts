@@ -120,11 +120,20 @@ export type MountPlace =
   /** Its path leads to another mount, on the same directory or above it. */
   | { readonly kind: "hidden"; readonly by: MountInfo | undefined };
 
+/** A btrfs shows whichever of its members was used last: a source that changes under one mount. */
+export function isSameSource(
+  now: Pick<MountInfo, "fsType" | "mountSource">,
+  before: Pick<MountInfo, "fsType" | "mountSource">,
+): boolean {
+  return now.fsType === before.fsType &&
+    (now.fsType === "btrfs" || now.mountSource === before.mountSource);
+}
+
 /** Finds a mount of an earlier moment again. The ids of mounts are used again, so its source counts, too. */
 export function placeOf(before: MountInfo, mounts: readonly MountInfo[]): MountPlace {
   const own = mounts.find((mount) =>
     mount.mountId === before.mountId && mount.majorMinor === before.majorMinor &&
-    mount.mountSource === before.mountSource
+    isSameSource(mount, before)
   );
   if (own === undefined) return { kind: "gone" };
   if (own.mountPoint !== before.mountPoint) return { kind: "moved", to: own.mountPoint };

@@ -52,13 +52,16 @@ export function encodeMessage(assignments: Assignments): Uint8Array<ArrayBuffer>
   return new TextEncoder().encode(lines.join(""));
 }
 
-/** Time that a sync and an unmount may take after rest-server has ended. */
+/** Time that a sync and an unmount may take after rest-server has ended, or from a sign of life on. */
 const UNMOUNT_MS = 60_000;
 
 /** What a stop begins with: it may take as long as `MNT_STOP` says, whatever the unit allows. */
 export function stoppingMessage(stopMs: number): Assignments {
   return { STOPPING: "1", EXTEND_TIMEOUT_USEC: String((stopMs + UNMOUNT_MS) * 1000) };
 }
+
+/** That a stop is still under way. */
+export const STILL_STOPPING: Assignments = { EXTEND_TIMEOUT_USEC: String(UNMOUNT_MS * 1000) };
 
 /**
  * How often a sign of life is wanted: at half of `WATCHDOG_USEC`, see sd_watchdog_enabled(3).

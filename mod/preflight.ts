@@ -5,6 +5,7 @@
  */
 import { Failure, fileFailure, messageOf } from "./exit.ts";
 import {
+  formatAddress,
   type Listen,
   resolvePath,
   type ServerArgs,
@@ -78,8 +79,8 @@ async function checkTcp(host: string, port: string, world: World) {
   if (await world.sockets.tcpFault(host, Number(port)) !== "in use") return;
   throw new Failure(
     "busy",
-    `Cannot listen on "${host}:${port}": the address is in use; ` +
-      `see who has it with: ss -ltnp "sport = :${port}", or change --listen`,
+    `Cannot listen on "${formatAddress(host, port)}": the address is in use; ` +
+      `check who has it with: ss -ltnp "sport = :${port}", or change --listen`,
   );
 }
 

@@ -24,7 +24,7 @@ export function freeWaiters(what: string, mounted: Mounted, world: World): void 
   if (!mounted.ours) return;
   world.log.warn(
     `${what} waits for "${mounted.found.source}", which does not answer: telling the kernel to give ` +
-      "up on it (MNT_FORCE); see the server and the network, and run restic check",
+      "up on it (MNT_FORCE); check the network and the server, then run restic check",
     { event: "call-hangs", call: what },
   );
   // Not awaited: of a mount that nobody holds any more it is a umount2(2), too.

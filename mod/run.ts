@@ -21,12 +21,13 @@ import {
 } from "./exit.ts";
 import { findBlkid, findServer } from "./find_program.ts";
 import { lockTarget, type TargetLock } from "./lock.ts";
+import type { Mounted } from "./mount.ts";
 import { mountWhenThere } from "./mount_retry.ts";
 import { resolveNearest } from "./paths.ts";
 import { delayRestart, waitAfterLoss } from "./restart.ts";
 import { serve, type Served, serveMounted } from "./serve.ts";
 import type { Signals } from "./signals.ts";
-import { detach, unmount } from "./unmount.ts";
+import { detach, sayLeft, unmount } from "./unmount.ts";
 import type { World } from "./world.ts";
 
 /** What one run is about. */
@@ -74,12 +75,15 @@ async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
     await using ahead = new Ahead(run.args, lock, run.world);
     ahead.begin();
     const programs = await findPrograms(run.config, mount, run.world);
+    const left: Mounted[] = [];
     for (let losses = 1;; losses++) {
-      const { served, unmounted } = await serveOnce(run, programs, mount, target, lock, ahead);
+      const once = await serveOnce(run, programs, mount, target, lock, ahead);
+      const { served, mounted, unmounted } = once;
       if (!served.lost) {
         await delayRestart(served, target, run);
-        return withUnmount(served.ending, unmounted);
+        return withUnmount(served.ending, unmounted && !await sayLeft(left, run.world));
       }
+      if (!unmounted) left.push(mounted);
       progress.note({ losses: progress.state.losses + 1 });
       if (served.livedMs >= SHORT_LIFE_MS) losses = 1;
       await waitAfterLoss(losses, run);
@@ -108,7 +112,7 @@ async function findPrograms(
   return { server, blkid };
 }
 
-/** From the wait for the disk to its unmount, or to its loss. */
+/** From the wait for the disk to its unmount, or to its loss; `unmounted`: nothing of ours is left of it. */
 async function serveOnce(
   run: Run,
   { server, blkid }: FoundPrograms,
@@ -116,7 +120,7 @@ async function serveOnce(
   target: string,
   lock: TargetLock,
   ahead: Ahead,
-): Promise<{ readonly served: Served; readonly unmounted: boolean }> {
+): Promise<{ readonly served: Served; readonly mounted: Mounted; readonly unmounted: boolean }> {
   const mounted = await mountWhenThere(run, mount, blkid, target, lock, ahead);
   let served: Served | undefined;
   let unmounted = false;
@@ -127,7 +131,7 @@ async function serveOnce(
   } finally {
     unmounted = served?.lost ? await detach(mounted, run.world) : await unmount(mounted, run.world);
   }
-  return { served, unmounted };
+  return { served, mounted, unmounted };
 }
 
 async function serveWithoutMount(run: Run): Promise<Ending> {
@@ -141,7 +145,7 @@ async function serveWithoutMount(run: Run): Promise<Ending> {
 function ending(error: unknown, { signals, world }: Run): Ending {
   if (signals.stopSignal !== undefined && error === signals.stopSignal) {
     const signal = signals.stopSignal;
-    world.log.info(`${signal}: stopped before rest-server was started`, {
+    world.log.info(`${signal}: stopped; rest-server was not running`, {
       event: "stopping",
       signal,
     });
@@ -162,7 +166,8 @@ async function resolveTarget(target: string, world: World): Promise<string> {
   } catch (error) {
     throw new Failure(
       fileFailure(error),
-      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}`,
+      `Cannot use MNT_TARGET="${target}": ${messageOf(error)}; ` +
+        "check its symlinks, or set another directory",
       { cause: error },
     );
   }

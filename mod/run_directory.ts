@@ -54,7 +54,7 @@ export async function chooseRunDirectory(
     candidates.map((path) => `"${path}"`).join(", ")
   } can be made`;
   if (passing !== undefined) {
-    throw new Failure("busy", `${cannot}: ${messageOf(passing)}; see what fills it`);
+    throw new Failure("busy", `${cannot}: ${messageOf(passing)}; check what fills it`);
   }
   throw new Failure(
     "configuration",

@@ -45,13 +45,14 @@ export async function serveMounted(
   const { args, directory, signals, world } = run;
   const serverArgs = parseServerArgs(args);
   const prepare = async () => {
-    await requireOnMount(mount.path, mounted, world);
+    const path = await requireOnMount(mount.path, mounted, world);
     await checkServer(serverArgs, mount.path, directory, world);
-    return await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
+    const plan = await planLaunch(program, run.config, serverArgs, mount.path, directory, world);
+    return { plan, watched: { ...mount, path } };
   };
   // All of it asks the disk, which can be slow to answer, and can be waited for in vain.
   const prepared = announced(`the first look at "${mount.path}"`, prepare(), world);
-  const plan = await untilStopped(prepared, signals.stopping);
+  const { plan, watched } = await untilStopped(prepared, signals.stopping);
   signals.stopping.throwIfAborted();
 
   const server = ahead.take().launch(plan, mounted.rootFd);
@@ -68,7 +69,7 @@ export async function serveMounted(
       void releaseWhenQuiet(world, ended);
     },
     watch: (ended) =>
-      watchMs === 0 ? Promise.resolve(null) : watchDisk(mount, mounted, watchMs, world, ended),
+      watchMs === 0 ? Promise.resolve(null) : watchDisk(watched, mounted, watchMs, world, ended),
     onStop: () => mounted.sync(),
     ...(isRemote(mounted)
       ? { onStuck: () => freeWaiters(`process ${server.pid}`, mounted, world) }
@@ -147,7 +148,7 @@ async function superviseLaunched(
     throw new Failure(
       "busy",
       `Cannot start rest-server: its launcher ended with exit code ${ending.code} before it could; ` +
-        "its own lines above say why; see the limits on processes, descriptors and memory",
+        "its own lines above say why; check the limits on processes, descriptors and memory",
     );
   }
   sayEnd(ending, lost, server.pid, world);

@@ -35,6 +35,8 @@ export interface Supervised {
   readonly lost: boolean;
 }
 
+/** So long after execve(2) rest-server has its handler of SIGHUP, also on a slow Pi. */
+const HANDLERS_MS = 1000;
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
 /** How long rest-server may take from its first instruction until it catches signals, also on a slow Pi. */
@@ -60,17 +62,19 @@ export async function superviseServer(
   let killing: Promise<void> | undefined;
   let lost = false;
   let running = true;
-  let launchedMs = -Infinity;
-  void server.launched?.then(() => launchedMs = clock.now(), () => {});
-
   function send(signal: SignalName): void {
     sent.add(signal);
     server.kill(signal);
   }
 
+  let launchedMs = clock.now();
+  const launched = Promise.resolve(server.launched).then(() => {
+    launchedMs = clock.now();
+  });
+
   /** The launcher would die of it, and so would a rest-server that has just begun: it is kept until one takes it. */
   async function pass(signal: SignalName): Promise<void> {
-    await server.launched;
+    await launched;
     const untilMs = launchedMs + BEGIN_MS;
     while (clock.now() < untilMs && await isDeadly(signal)) {
       await clock.sleep(BEGIN_PAUSE_MS, ended.signal);
@@ -84,6 +88,13 @@ export async function superviseServer(
     if (status === undefined || ended.signal.aborted) return false;
     const fields = ["SigCgt", "SigIgn", "SigBlk"] as const;
     return !fields.some((field) => maskHolds(status, field, SIGNALS[signal]));
+  }
+
+  /** That handler of its runtime's is not yet its own of SIGHUP: until then it would die of it. */
+  async function reload(signal: SignalName): Promise<void> {
+    await launched;
+    await clock.sleep(launchedMs + HANDLERS_MS - clock.now(), ended.signal);
+    send(signal);
   }
 
   /** SIGKILL once the time is over, however it gets over. */
@@ -143,7 +154,8 @@ export async function superviseServer(
   function take(signal: SignalName): void {
     const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
     if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass" || (action === "reload" && options.usesHtpasswd)) pass(signal);
+    else if (action === "pass") void pass(signal);
+    else if (action === "reload" && options.usesHtpasswd) void reload(signal);
   }
 
   const unlisten = signals.listen(take);

@@ -34,6 +34,11 @@ export type Listen =
   | { readonly kind: "tcp"; readonly host: string; readonly port: string }
   | { readonly kind: "unix"; readonly path: string };
 
+/** A TCP address as `--listen` takes it: an IPv6 address stands in brackets. */
+export function formatAddress(host: string, port: string): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** The flags that decide what must be there before rest-server starts; paths are as given. */
 export interface ServerArgs {
   /** Undefined where not given: rest-server then takes `/tmp/restic`. */

@@ -118,7 +118,7 @@ function instanceText(instance: Instance, now: Now, paint: Paint): string {
     ["wrapper", `process ${wrapper.pid}${alive ? "" : ", gone"}`],
     ["history", historyText(record)],
     ["last failure", failed],
-    ["forget it", alive ? null : `rm "${path}", where it is not to be started there again`],
+    ["to forget", alive ? null : `rm "${path}" (only if nothing is to be served there again)`],
   ];
   return rows.flatMap(([name, text]) => {
     if (text === null) return [];

@@ -9,6 +9,7 @@ import {
   encodeMessage,
   isReady,
   statusText,
+  STILL_STOPPING,
   stoppingMessage,
   watchdogMs,
 } from "./notify.ts";
@@ -24,6 +25,10 @@ export interface NotifySocket {
 
 /** A full queue is tried again after so long. */
 const AGAIN_MS = 100;
+
+/** How often a stop asks for more time, and how long: a slow disk has minutes to write, one that hangs not for ever. */
+const STILL_EVERY_MS = 30_000;
+const STILL_MAX_MS = 600_000;
 
 /** Tells until {@linkcode Teller.close}. */
 class Teller {
@@ -60,6 +65,16 @@ class Teller {
       await this.world.clock.sleep(everyMs, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
       this.tell({ WATCHDOG: "1" });
+    }
+  }
+
+  /** @param stopMs `MNT_STOP`. */
+  async stop(stopMs: number): Promise<void> {
+    this.tell(stoppingMessage(stopMs));
+    for (let leftMs = stopMs + STILL_MAX_MS; leftMs > 0; leftMs -= STILL_EVERY_MS) {
+      await this.world.clock.sleep(STILL_EVERY_MS, this.#ended.signal);
+      if (this.#ended.signal.aborted) return;
+      this.tell(STILL_STOPPING);
     }
   }
 
@@ -105,7 +120,7 @@ export function tellManager(
 ): () => void {
   const teller = new Teller(socket, world);
   world.progress.listen((state) => teller.tellState(state));
-  const tellStop = () => teller.tell(stoppingMessage(stopMs));
+  const tellStop = () => void teller.stop(stopMs);
   if (stopping.aborted) tellStop();
   else stopping.addEventListener("abort", tellStop, { once: true });
   const everyMs = watchdogMs(environment, world.pid);

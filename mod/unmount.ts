@@ -8,7 +8,7 @@ import { findHolders } from "./holders.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
 import { placeOf } from "./mountinfo.ts";
-import { patientCall } from "./remote.ts";
+import { isRemote, patientCall } from "./remote.ts";
 import { explainUnmount, retriesUnmount } from "./unmount_reasons.ts";
 import type { World } from "./world.ts";
 
@@ -29,6 +29,15 @@ async function describePlace({ info }: Mounted, world: World): Promise<string> {
   return place.kind;
 }
 
+/** Why a syncfs(2) failed that gave false, or nothing at all. */
+function explainSync(synced: false | null, mounted: Mounted): string {
+  if (!isRemote(mounted)) return "the disk refused; see the kernel log, and run restic check";
+  const state = synced === null
+    ? `the server did not answer within ${REMOTE_SYNC_MS / 1000} s`
+    : "the server refused, or did not answer in time";
+  return `${state}; check the network and the server, then run restic check`;
+}
+
 /**
  * Writes everything back and unmounts; after {@linkcode BUSY_LIMIT_MS} of EBUSY, or of what else can pass,
  * it only detaches.
@@ -36,19 +45,19 @@ async function describePlace({ info }: Mounted, world: World): Promise<string> {
  * @returns whether the file system is really unmounted (or was not ours to unmount).
  */
 export async function unmount(mounted: Mounted, world: World): Promise<boolean> {
-  const { mounter, clock, log } = world;
+  const { clock, log } = world;
   const target = mounted.info.mountPoint;
   world.progress.enter("unmounting", `unmounting "${target}"`);
   const syncing = `syncfs(2) of "${target}"`;
-  const clean = await patientCall(syncing, mounted.sync(), REMOTE_SYNC_MS, mounted, world) ?? false;
-  if (!clean) {
-    log.error(
-      `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
-        "see the kernel log, and run restic check",
-      { event: "sync-failed" },
-    );
+  const synced = await patientCall(syncing, mounted.sync(), REMOTE_SYNC_MS, mounted, world);
+  const clean = synced === true;
+  if (!synced) {
+    const why = explainSync(synced, mounted);
+    log.error(`Cannot write everything to "${mounted.found.source}": ${why}`, {
+      event: "sync-failed",
+    });
   }
-  mounter.closeDirectory(mounted.rootFd);
+  await closeRoot(mounted, world);
   if (!mounted.ours) {
     const text = `left "${target}" mounted: it was mounted before this program came`;
     log.info(text, { event: "left-mounted" });
@@ -81,8 +90,9 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
     if (!retriesUnmount(errno) || clock.now() >= giveUpMs) {
       const holders = errno === ERRNO.EBUSY ? await findHolders(target, world) : [];
       log.error(
-        `${explainUnmount(errno, target, holders)}; detaching it lazily: it stays in use ` +
-          "until nobody holds it, so do not unplug the disk before",
+        `${explainUnmount(errno, target, holders)}; detaching it lazily (MNT_DETACH): do not ` +
+          "unplug the disk until " +
+          (holders.length > 0 ? "these are gone" : "nothing uses it any more"),
         { event: "unmount-failed", errno: errnoName(errno), holders },
       );
       break;
@@ -91,7 +101,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
       said = true;
       const holders = await findHolders(target, world);
       log.warn(
-        `${explainUnmount(errno, target, holders)}; trying on for ${BUSY_LIMIT_MS / 1000} s`,
+        `${explainUnmount(errno, target, holders)}; trying again for ${BUSY_LIMIT_MS / 1000} s`,
         { event: "unmount-failed", errno: errnoName(errno), holders },
       );
     }
@@ -99,6 +109,13 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   }
   await callDetach(mounted, world);
   return false;
+}
+
+/** Lets go of the mount. Where it was taken away already, its file system ends here, after a sync. */
+async function closeRoot(mounted: Mounted, world: World): Promise<void> {
+  const call = world.mounter.closeDirectory(mounted.rootFd);
+  const what = `close(2) of "${mounted.info.mountPoint}"`;
+  await patientCall(what, call, REMOTE_UNMOUNT_MS, mounted, world);
 }
 
 /** umount2(2); `null` where it waits for a server that is away. */
@@ -126,19 +143,39 @@ async function callDetach(mounted: Mounted, world: World): Promise<boolean> {
 }
 
 /**
+ * Says which of the mounts that could not be detached when their disk was lost are there still.
+ *
+ * @returns whether any is.
+ */
+export async function sayLeft(left: readonly Mounted[], world: World): Promise<boolean> {
+  let any = false;
+  for (const mounted of left) {
+    const place = await describePlace(mounted, world);
+    if (place === "gone") continue;
+    any = true;
+    const { mountPoint, mountSource } = mounted.info;
+    world.log.error(
+      `"${mountSource}" is still mounted: "${mountPoint}" ${place}; unmount it by hand`,
+      { event: "unmount-failed", why: place },
+    );
+  }
+  return any;
+}
+
+/**
  * Takes a lost mount out of the way, with no sync, for that may never end.
  *
- * @returns whether its file system is gone from the target.
+ * @returns whether nothing of ours is left of it.
  */
 export async function detach(mounted: Mounted, world: World): Promise<boolean> {
-  const { mounter, log } = world;
+  const { log } = world;
   const target = mounted.info.mountPoint;
   world.progress.enter("unmounting", `detaching "${target}"`);
-  mounter.closeDirectory(mounted.rootFd);
+  await closeRoot(mounted, world);
   if (!mounted.ours) {
     const text = `left "${target}" mounted: it was mounted before this program came; unmount it`;
     log.warn(text, { event: "left-mounted" });
-    return false;
+    return true;
   }
   const place = await describePlace(mounted, world);
   if (place !== "on its target") {

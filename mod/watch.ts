@@ -64,7 +64,8 @@ export async function syncWhenWritten(
     const clean = await mounted.sync();
     if (!clean && !failed) {
       world.log.error(
-        `Cannot write everything to "${mounted.found.source}": the disk refused; see the kernel log`,
+        `Cannot write everything to "${mounted.found.source}": the disk refused; ` +
+          "see the kernel log, and run restic check",
         { event: "sync-failed" },
       );
     }

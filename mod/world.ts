@@ -76,7 +76,7 @@ export interface Programs {
     limitMs: number,
     stop: AbortSignal,
   ): Promise<ProgramOutput>;
-  /** Starts a program with this process's stdin, stdout, stderr, environment and open descriptors. */
+  /** Starts a program in `/` with this process's stdin, stdout, stderr, environment and open descriptors. */
   start(
     program: string,
     args: readonly string[],
@@ -107,7 +107,7 @@ export interface World {
   readonly platform: Platform;
   readonly root: boolean;
   readonly pid: number;
-  /** Where lock files are kept; a tmpfs, gone after a boot. */
+  /** Where lock files are kept: on a tmpfs, gone after a boot, unless only /tmp could be had. */
   readonly runDirectory: string;
   /** The environment's PATH. */
   readonly path: string;

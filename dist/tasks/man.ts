@@ -54,26 +54,36 @@ function variables(): string {
 }
 
 function exitCodes(): string {
-  return exitRows().map(({ host, when }) => paragraph(bold(host), `${roff(capital(when))}.`)).join(
-    "\n",
-  );
+  const codes = Map.groupBy(exitRows(), ({ host }) => host);
+  return [...codes].map(([host, rows]) => {
+    const reasons = rows.map(({ when }) => when).join("; or ");
+    return paragraph(bold(host), `${roff(capital(reasons))}.`);
+  }).join("\n");
 }
 
 function signals(): string {
-  const passed = FORWARDED_SIGNALS.filter(({ action }) => action === "pass").map(({ name }) =>
-    name
-  );
+  const passed = FORWARDED_SIGNALS.filter(({ action }) => action === "pass");
+  const names = (rows: typeof passed) => rows.map(({ name }) => bold(name)).join(", ");
+  const stopping = names(passed.filter(({ alone }) => alone === "stop"));
   return [
     paragraph(
       `${bold("SIGTERM")}, ${bold("SIGINT")}`,
-      roff("Stop rest-server and unmount. A second SIGINT does not wait for rest-server."),
+      roff("Stop rest-server and unmount. A second SIGINT kills rest-server at once."),
     ),
     paragraph(
       bold("SIGHUP"),
-      roff("Makes rest-server read `.htpasswd` again; dropped with `--no-auth`, and where it was "),
-      roff("ignored at the start."),
+      roff("Makes rest-server read `.htpasswd` again; dropped with `--no-auth` or"),
+      roff(
+        "`--proxy-auth-username`, where it would end rest-server, and where it was ignored at the",
+      ),
+      roff("start."),
     ),
-    paragraph(passed.map(bold).join(", "), roff("Are passed on to rest-server.")),
+    paragraph(
+      names(passed),
+      roff("Are passed on to rest-server."),
+      `While that does not run, ${stopping} stops this program, and the others do nothing.`,
+    ),
+    paragraph(bold("SIGUSR1"), roff("Is ignored.")),
   ].join("\n");
 }
 
@@ -83,6 +93,39 @@ const FILES: Readonly<Record<string, string>> = {
   "/run/restic-rest-server":
     "Lock and status files; `XDG_RUNTIME_DIR` or `/tmp` where it is not run by root.",
 };
+
+/** What for, and the lines of a shell. */
+const EXAMPLES: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "A disk by its UUID, wherever it is plugged in, with a repository of its own for each user:",
+    [
+      "MNT_SOURCE=UUID=5e1c0f6a-2f7d-4f0e-9c55-0d6a5a1f8b3e MNT_TARGET=/mnt/backup \\",
+      "  restic-rest-server --path /mnt/backup/restic --private-repos",
+    ],
+  ],
+  [
+    "An NFS export. The kernel mounts it by itself, so its data needs the addresses as numbers:",
+    [
+      "MNT_SOURCE=192.168.1.5:/backup MNT_FSTYPE=nfs4 MNT_TARGET=/mnt/backup \\",
+      "  MNT_DATA=addr=192.168.1.5,clientaddr=192.168.1.7,vers=4.1,soft,timeo=100,retrans=1 \\",
+      "  restic-rest-server --path /mnt/backup/restic",
+    ],
+  ],
+  [
+    "What a start would find, with nothing mounted or changed:",
+    [
+      "MNT_SOURCE=LABEL=restic MNT_TARGET=/mnt/backup \\",
+      "  restic-rest-server check --path /mnt/backup/restic",
+    ],
+  ],
+];
+
+function examples(): string {
+  return EXAMPLES.map(([text, lines]) => {
+    const shown = lines.map((line) => `    ${escaped(line)}`);
+    return [roff(text), ".PP", ".nf", ...shown, ".fi"].join("\n");
+  }).join("\n.PP\n");
+}
 
 /** The page. */
 export function manualPage(): string {
@@ -128,6 +171,8 @@ ${exitCodes()}
 ${signals()}
 .SH FILES
 ${Object.entries(FILES).map(([path, text]) => paragraph(bold(path), roff(text))).join("\n")}
+.SH EXAMPLES
+${examples()}
 .SH SEE ALSO
 .BR restic (1),
 .BR mount (8),

@@ -14,7 +14,8 @@ import { HARD, LIMIT_MS, NfsSession, SERVICES, SOFT, target } from "./support/nf
 const LOST_SECONDS = 60;
 /** How soon a stop is over that has to give up on a server. */
 const STOPPED_SECONDS = 60;
-const STILL_LOOKING = /still in a look at the mount of "10.0.2.2:\/hard" on ".*" for 10 s/;
+const STILL_LOOKING =
+  /still waiting for an answer from the mount of "10.0.2.2:\/hard" on ".*" after 10 s/;
 
 const session = new NfsSession();
 
@@ -104,7 +105,11 @@ await session.scenario(
     const before = await session.processes(HARD);
     await session.server.kill();
     const away = await machine.uptimeSeconds();
-    await session.saidSince(HARD, away, /has not answered for 10 s: it hangs; see the server/);
+    await session.saidSince(
+      HARD,
+      away,
+      /has not answered for 10 s: it hangs; check the network and the server/,
+    );
     await session.server.start();
     const back = await machine.uptimeSeconds();
     await session.saidSince(HARD, back, /"10.0.2.2:\/hard" answers again/);
@@ -192,7 +197,7 @@ await session.scenario(
 await session.scenario("a stop ends a mount(2) that no server answers", 300, async () => {
   const { machine } = session;
   await machine.web.press("restart", HARD.name);
-  await session.saidSince(HARD, 0, /still in mount\(2\)/);
+  await session.saidSince(HARD, 0, /still waiting for mount\(2\)/);
   const { Pid } = await machine.web.status(HARD.name);
   await machine.web.press("stop", HARD.name);
   await untilInGuest(machine, `! [ -e /proc/${Pid} ]`);

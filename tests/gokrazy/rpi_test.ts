@@ -61,7 +61,10 @@ await session.scenario(
     await markDirty(dirty);
     await machine.plug(dirty);
     await machine.web.press("restart", "charset");
-    const lines = await machine.web.log("charset", /Cannot mount .*; trying again$/);
+    const lines = await machine.web.log(
+      "charset",
+      /Cannot mount .*; trying again; the kernel says: /,
+    );
     assert.match(
       lines.at(-1)!,
       /"\/dev\/sdc" on "\/perm\/charset" as vfat.*: EINVAL \(this kernel does not have the IO charset nonesuch for file names\); set MNT_DATA=iocharset=utf8 .*; the kernel says: .*nonesuch not found/,

@@ -187,7 +187,7 @@ const SOURCES: [source: string, lines: string[], code: number, level: string, sa
     ['/dev/x: LABEL="two" TYPE="ext4"', '/dev/y: LABEL="two" TYPE="ext4"'],
     69,
     "error",
-    /ambiguous, several devices carry it: "\/dev\/x", "\/dev\/y" -> unplug all but one/,
+    /ambiguous, several devices carry it: "\/dev\/x", "\/dev\/y" -> unplug all but one.*; blkid sees "\/dev\/x" \(ext4, LABEL=two\), "\/dev\/y" /,
   ],
   ["LABEL=luks", ['/dev/x: LABEL="luks" TYPE="crypto_LUKS"'], 78, "error", /LUKS.*cryptsetup/],
   ["/dev/null", [], 78, "error", /"\/dev\/null": it is a special file, not a block device/],

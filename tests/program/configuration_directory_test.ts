@@ -61,7 +61,7 @@ Deno.test("MNT_CONFIG_DIR: a FIFO or a directory in a file's place is 78 at once
     assert.equal(wrapper.errLines.length, 1, wrapper.errLines.join("\n"));
     assert.match(
       wrapper.errLines[0]!,
-      /Cannot read ".*env.txt" of MNT_CONFIG_DIR: it is not a file$/,
+      /Cannot read ".*env.txt" of MNT_CONFIG_DIR: it is not a file; make it a readable file$/,
     );
   }
 });
@@ -85,7 +85,8 @@ Deno.test("MNT_CONFIG_DIR: a directory with neither file is an error that names 
     assert.equal(wrapper.errLines.length, 1);
     const line = `Cannot use MNT_CONFIG_DIR="${MNT_CONFIG_DIR}": neither ` +
       `"${MNT_CONFIG_DIR}/env/restic-rest-server/env.txt" nor ` +
-      `"${MNT_CONFIG_DIR}/flags/restic-rest-server/flags.txt" is there`;
+      `"${MNT_CONFIG_DIR}/flags/restic-rest-server/flags.txt" is there; ` +
+      "make one of them, or unset MNT_CONFIG_DIR";
     assert.ok(wrapper.errLines[0]!.endsWith(line), wrapper.errLines[0]);
     assert.equal(await place.started(), false);
   }
@@ -101,7 +102,9 @@ Deno.test("MNT_CONFIG_DIR: a file that cannot be read is an error that names it:
     assert.equal(await wrapper.code(), 78);
     assert.match(
       wrapper.errLines.join("\n"),
-      new RegExp(`^[^\\n]*Cannot read "${path}" of MNT_CONFIG_DIR: [^\\n]*$`),
+      new RegExp(
+        `^[^\\n]*Cannot read "${path}" of MNT_CONFIG_DIR: [^\\n]*; make it a readable file$`,
+      ),
     );
   }
 });

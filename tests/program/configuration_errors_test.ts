@@ -133,7 +133,8 @@ Deno.test("P1: a --path that is not below the target is refused before anything 
 
 Deno.test("an unknown MNT_ name is an error without a mount: a typo must not end in memory", async () => {
   const lines = await refused({ MNT_SORCE: "LABEL=x", MNT_TARGT: "/mnt" });
-  const ends = "; no mount is configured, so this is not ignored";
+  const ends =
+    "; correct or unset it: no mount is configured, and a typo must not send backups to memory";
   assert.deepEqual(lines.toSorted(), [
     `Unknown variable MNT_SORCE: the nearest known one is MNT_SOURCE${ends}`,
     `Unknown variable MNT_TARGT: the nearest known one is MNT_TARGET${ends}`,

@@ -80,7 +80,7 @@ Deno.test("P7: a launcher that is frozen is said, and a stop ends it in time", a
   await using place = await fakePlace();
   const { wrapper } = await startFrozen(place);
   await using _ = wrapper;
-  await wrapper.errLine(/still in the launch of rest-server for 10 s/);
+  await wrapper.errLine(/still waiting for the launch of rest-server after 10 s/);
   wrapper.signal("SIGTERM");
   await wrapper.errLine(/killing rest-server \(process \d+\): it did not stop within 1 s/);
   assert.equal(await wrapper.code(), 137);

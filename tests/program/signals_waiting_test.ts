@@ -43,7 +43,10 @@ for (const { phase, test, options, line } of PHASES) {
       await wrapper.errLine(line);
       wrapper.signal(name as Deno.Signal);
       assert.equal(await wrapper.code(), 0);
-      assert.match(wrapper.errLines.at(-1)!, new RegExp(`: ${name}: stopped before rest-server`));
+      assert.match(
+        wrapper.errLines.at(-1)!,
+        new RegExp(`: ${name}: stopped; rest-server was not running`),
+      );
       assert.equal(await place.started(), false);
     });
   }
@@ -56,7 +59,7 @@ for (const { phase, test, options, line } of PHASES) {
     for (const name of names) wrapper.signal(name as Deno.Signal);
     wrapper.signal("SIGTERM");
     assert.equal(await wrapper.code(), 0);
-    assert.match(ownLines(wrapper).at(-1)!, /: SIGTERM: stopped before rest-server was started$/);
+    assert.match(ownLines(wrapper).at(-1)!, /: SIGTERM: stopped; rest-server was not running$/);
     assert.equal(await place.started(), false);
   });
 }

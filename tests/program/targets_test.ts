@@ -52,7 +52,11 @@ const IMPOSSIBLE = [
   { what: "is a file", target: "file", line: /Cannot make the directory ".*\/file": / },
   { what: "lies below a file", target: "file/below", line: /Cannot \w+.*\/file\/below"/ },
   { what: "is a symlink to nothing", target: "dangling", line: /Cannot \w+.*"/ },
-  { what: "is a loop of symlinks", target: "loop", line: /Cannot use MNT_TARGET=".*\/loop": / },
+  {
+    what: "is a loop of symlinks",
+    target: "loop",
+    line: /Cannot use MNT_TARGET=".*\/loop": .*; check its symlinks, or set another directory$/,
+  },
 ] as const;
 
 for (const { what, target, line } of IMPOSSIBLE) {

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { run } from "./command.ts";
 import { tempDirectory } from "./temp.ts";
 
@@ -16,13 +17,19 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** Each path in a directory, with the size of a file; none where it is no directory. */
+/** The size and the content of a file; what is there is little. */
+function describeFile(path: string): string {
+  const bytes = Deno.readFileSync(path);
+  return `${bytes.length} bytes, SHA-256 ${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+/** Each path in a directory, with the content of a file; none where it is no directory. */
 function list(directory: string): string[] {
   if (!isDirectory(directory)) return [];
   return [...Deno.readDirSync(directory)].flatMap((entry) => {
     const path = `${directory}/${entry.name}`;
     if (entry.isDirectory) return [`${path}/`, ...list(path)];
-    return [entry.isFile ? `${path} (${Deno.lstatSync(path).size} bytes)` : path];
+    return [entry.isFile ? `${path} (${describeFile(path)})` : path];
   });
 }
 
@@ -54,7 +61,7 @@ export class Below implements AsyncDisposable {
     this.#before.set(target, this.#list(target));
   }
 
-  /** Ends the view. @throws {Error} where something has come or gone, or changed its size. */
+  /** Ends the view. @throws {Error} where something has come or gone, or changed. */
   async [Symbol.asyncDispose](): Promise<void> {
     const after = [...this.#before.keys()].map((target) => this.#list(target));
     await run("umount", this.view);

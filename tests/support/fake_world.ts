@@ -277,11 +277,11 @@ export class FakeWorld {
       return Promise.resolve(0);
     },
     giveUp: () => Promise.resolve(),
-    openDirectory: () => ({ fd: 9 }),
+    openDirectory: () => Promise.resolve({ fd: 9 }),
     uniqueMountId: () => String(this.mounts.at(-1)?.id),
     uniqueMountIdAt: () => String(this.mounts.at(-1)?.id),
-    isInUse: (device) => this.undead.has(device),
-    closeDirectory: () => {},
+    isInUse: (device) => Promise.resolve(this.undead.has(device)),
+    closeDirectory: () => Promise.resolve(),
     sync: () => Promise.resolve(true),
   };
 

@@ -111,7 +111,9 @@ class Play implements Stage {
     }
     const { wrapper } = this;
     if (fault.serving !== undefined) await this.#serves(0);
-    if (fault.waiting !== undefined) await wrapper.errLine(/ waiting for |; trying again$/);
+    if (fault.waiting !== undefined) {
+      await wrapper.errLine(/ waiting for |; trying again(?:$|; the kernel says: )/);
+    }
     const from = wrapper.errLines.length;
     await (fault.serving ?? fault.waiting)?.(this);
     if (fault.says !== null) await wrapper.errLine(fault.says, from);

@@ -5,11 +5,22 @@
  * @module
  */
 
-/** What a test can need: root, or a program in PATH. */
-export type Need = "root" | `program:${string}`;
+/** What a test can need: root, overlays on the root, or a program in PATH. */
+export type Need = "root" | "overlayfs" | `program:${string}`;
+
+/** Mounts one, in a namespace that is gone at once. */
+async function canOverlay(): Promise<boolean> {
+  const script = "mount -t tmpfs tmpfs /tmp && mkdir /tmp/upper /tmp/work /tmp/root && " +
+    "mount -t overlay -o lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work overlay /tmp/root";
+  const args = ["--mount", "--propagation", "private", "sh", "-c", script];
+  const { success } = await new Deno.Command("unshare", { args, stdout: "null", stderr: "null" })
+    .output().catch(() => ({ success: false }));
+  return success;
+}
 
 async function isMet(need: Need): Promise<boolean> {
   if (need === "root") return Deno.uid() === 0;
+  if (need === "overlayfs") return await canOverlay();
   const program = need.slice("program:".length);
   const directories = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`.split(":");
   for (const directory of directories) {

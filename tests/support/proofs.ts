@@ -74,7 +74,8 @@ export function formatReport(proofs: readonly RecordedProof[]): string {
 Written by \`deno task soak\` from reliability.json, which keeps the last run of each proof: counted proofs with the
 real program, the real rest-server and restic, and real file systems on loop devices or, in a booted gokrazy, on USB
 disks. Each ends at its first failure, also where a byte was written below a mount point: that is compared before
-and after each. The machine is shared, and other programs ran beside it: the times say little.
+and after each. "bytes outside the disk" runs in a fake root, and compares all of it. The machine is shared, and
+other programs ran beside it: the times say little.
 
 ${places.map((place) => `- ${place}`).join("\n")}
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { run } from "./command.ts";
+import type { Random } from "./soak.ts";
 import { realTools } from "./system.ts";
 
 /** restic's password; as good as any. */
@@ -22,6 +23,24 @@ export async function restic(address: string, ...args: readonly string[]): Promi
   const url = address.includes("://") ? address : `http://${address}/`;
   const [program, ...rest] = await resticCommand(`rest:${url}`, ...args);
   return await run(program, ...rest);
+}
+
+/** Files of a source that {@linkcode changeSource} makes. */
+const FILES = 8;
+
+/** Something new to back up, in files of some hundred KiB. */
+export async function changeSource(directory: string, random: Random): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  for (let i = 0; i < 2; i++) {
+    const path = `${directory}/${random.below(FILES)}`;
+    await Deno.writeFile(path, random.bytes(1 + random.below(400_000)));
+  }
+}
+
+/** A backup that somebody else may cut short. */
+export async function startBackup(address: string, source: string): Promise<Deno.ChildProcess> {
+  const [program, ...args] = await resticCommand(`rest:http://${address}/`, "backup", source);
+  return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
 }
 
 /** init, backup, check of all data, restore, and a comparison of every file; `more` goes to each restic. */

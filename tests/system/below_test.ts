@@ -13,18 +13,18 @@ await systemTest(
     const directory = await Deno.realPath(temporary.path);
     const target = `${directory}/target`;
     await Deno.mkdir(target);
-    for (const where of ["on", "below"]) {
+    const write = async (where: "on" | "below", text: string) => {
       const below = await Below.of(directory);
       below.note(target);
       if (where === "on") await run("mount", "-t", "tmpfs", "tmpfs", target);
-      await Deno.writeTextFile(`${target}/${where}`, "bytes");
-      const found = below[Symbol.asyncDispose]();
-      if (where === "on") {
-        await found;
-        await run("umount", target);
-      } else {
-        await assert.rejects(found, /written outside the disk[^]*target\/below \(5 bytes\)/);
-      }
-    }
+      await Deno.writeTextFile(`${target}/file`, text);
+      return () => below[Symbol.asyncDispose]();
+    };
+    await (await write("on", "bytes"))();
+    await run("umount", target);
+    const outside = /written outside the disk[^]*target\/file \(5 bytes, /;
+    await assert.rejects(await write("below", "bytes"), outside);
+    // Of equal size.
+    await assert.rejects(await write("below", "other"), outside);
   },
 );

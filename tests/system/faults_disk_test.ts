@@ -11,8 +11,8 @@ import {
   stall,
 } from "../support/causes.ts";
 import { run } from "../support/command.ts";
-import { loopDisk } from "../support/disk.ts";
-import { faultTests, type Stage } from "../support/faults.ts";
+import { type Disk, loopDisk } from "../support/disk.ts";
+import { type Fault, faultTests, type Stage } from "../support/faults.ts";
 import { httpStatus, stuckUpload } from "../support/http.ts";
 import { childPids, isIn } from "../support/processes.ts";
 import { mountsOn, type ServeOptions } from "../support/system.ts";
@@ -61,6 +61,29 @@ async function die({ disk, cause }: Stage): Promise<void> {
   await resize(disk, 0);
   await dropCaches();
 }
+
+/** Puts a file with a wrong checksum on a btrfs, and a good one deeper on it. */
+async function damageFile(stage: Stage): Promise<void> {
+  const mark = crypto.randomUUID();
+  await onDisk(stage, async (directory) => {
+    // Too long to be kept beside its name.
+    await Deno.writeTextFile(`${directory}/notes`, mark.repeat(1000));
+    await Deno.mkdir(`${directory}/deeper`);
+    await Deno.writeTextFile(`${directory}/deeper/good`, "good");
+  });
+  const found = await run(
+    "grep",
+    "--byte-offset",
+    "--only-matching",
+    "--text",
+    mark,
+    stage.disk.image,
+  );
+  await overwrite(stage.disk.path, Number(found.split(":", 1)[0]), new Uint8Array(16));
+}
+
+const remountReadOnly = (target: string) => run("mount", "-o", "remount,bind,ro", target);
+const REMOUNTED = /error: ".*" was remounted read-only: restores go on, backups fail/;
 
 /** A slow disk whose ext4 is found to be damaged only after some reads. */
 async function damageLate({ disk, where }: Stage): Promise<Partial<ServeOptions>> {
@@ -149,6 +172,33 @@ await faultTests([
     mountsAfter: 1,
   },
   {
+    name: "dead: mounted elsewhere, too: served again once that mount is gone as well",
+    needs: ["program:xfs_io"],
+    async before({ disk, where, cause }) {
+      const other = `${where.directory}/other`;
+      await Deno.mkdir(other);
+      await run("mount", disk.path, other);
+      cause.defer(async () => void await run("umount", other));
+    },
+    serving: ({ where }) => shutDown(where.target),
+    says: /Cannot mount .* is in use, and its mount on ".*\/other" cannot be used: .*trying again/,
+    processes: "waits",
+    mounts: 0,
+    cure: lift,
+    code: 0,
+  },
+  {
+    name: "EIO: one damaged file of a btrfs is named, and the rest served on",
+    needs: ["program:mkfs.btrfs"],
+    disk: { fstype: "btrfs" },
+    before: damageFile,
+    serving: () => Promise.resolve(),
+    says: /error: ".*\/notes" cannot be read \(Input\/output error .*\), though other files can/,
+    processes: "serves on",
+    mounts: 1,
+    code: 0,
+  },
+  {
     name: "ENOSPC: an upload that the disk has no room for is refused, a smaller one is taken",
     async serving({ url, wrapper }) {
       assert.equal(await upload(url, 70 * 1024 ** 2), 507);
@@ -202,6 +252,46 @@ await faultTests([
     code: 0,
   },
   {
+    name: "read-only: the mount alone, remounted by hand",
+    serving: ({ where }) => remountReadOnly(where.target),
+    says: REMOUNTED,
+    processes: "serves on",
+    mounts: 1,
+    code: 0,
+  },
+  ...(["replace", "remove"] as const).map((act): Fault => {
+    let last: Disk;
+    return {
+      name: `another member: btrfs ${act} under a serving rest-server is no loss`,
+      needs: ["program:mkfs.btrfs"],
+      disk: { fstype: null, sizeBytes: 256 * 1024 ** 2 },
+      async before({ disk, cause }) {
+        const more = { fstype: null, sizeBytes: 256 * 1024 ** 2 };
+        const second = cause.use(await loopDisk(more));
+        last = cause.use(await loopDisk(more));
+        const paths = [disk, second, ...act === "remove" ? [last] : []].map(({ path }) => path);
+        const raid = ["-m", "raid1", "-d", "raid1", "-U", disk.uuid];
+        await run("mkfs.btrfs", "-q", "-f", ...raid, ...paths);
+        return { source: `UUID=${disk.uuid}` };
+      },
+      async serving({ where, disk }) {
+        // The one that mountinfo shows.
+        if (act === "remove") await run("btrfs", "device", "remove", disk.path, where.target);
+        else {
+          const [from, to] = [disk.path, last.path];
+          await run("btrfs", "replace", "start", "-B", "-f", from, to, where.target);
+        }
+        await disk.detach();
+        // Each probe from now on has seen what was before it.
+        await remountReadOnly(where.target);
+      },
+      says: REMOUNTED,
+      processes: "serves on",
+      mounts: 1,
+      code: 0,
+    };
+  }),
+  {
     name: "frozen: a stop ends clean all the same",
     needs: ["program:fsfreeze"],
     async serving(stage) {
@@ -243,7 +333,7 @@ await faultTests([
       stage.wrapper.signal("SIGTERM");
       await stage.cause.disposeAsync();
     },
-    says: / SIGTERM: stopped before rest-server was started/,
+    says: / SIGTERM: stopped; rest-server was not running/,
     processes: "ended",
     mounts: 0,
     code: 0,
@@ -272,7 +362,7 @@ await faultTests([
       stage.wrapper.signal("SIGTERM");
       await lift(stage);
     },
-    says: / SIGTERM: stopped before rest-server was started/,
+    says: / SIGTERM: stopped; rest-server was not running/,
     processes: "ended",
     mounts: 0,
     code: 0,
@@ -301,7 +391,7 @@ await faultTests([
     says: LOST,
     processes: "serves anew",
     mounts: 1,
-    code: 0,
+    code: 32,
   },
   {
     name: "missing member: one of a mirror dies, which btrfs goes on without",

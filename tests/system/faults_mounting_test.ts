@@ -145,7 +145,8 @@ await faultTests([
   {
     name: "write-protected: says so; served once the switch is turned",
     before: writeProtect,
-    says: /Cannot mount .*: E\w+ \(the medium is write-protected\); .*; trying again$/,
+    says:
+      /Cannot mount .*: E\w+ \(the medium is write-protected\); .*; trying again(?:$|; the kernel says: )/,
     processes: "waits",
     mounts: 0,
     cure: lift,
@@ -206,7 +207,7 @@ await faultTests([
     async before({ disk, cause, where }) {
       await mountCopy(disk, where.directory, cause);
     },
-    says: /Cannot mount .* as xfs .*; the kernel says: .*duplicate UUID.*; trying again$/,
+    says: /Cannot mount .* as xfs .*; trying again; the kernel says: .*duplicate UUID/,
     processes: "waits",
     mounts: 0,
     cure: lift,

@@ -244,7 +244,7 @@ await faultTests([
       await set(["pids.max", "pids.max"], ["1", "1"]);
       await LATE.appear(stage);
     },
-    says: /error: Cannot start (a process for )?rest-server: .*; see the limits on processes/,
+    says: /error: Cannot start (a process for )?rest-server: .*; check the limits on processes/,
     processes: "ended",
     mounts: 0,
     code: 75,

@@ -47,6 +47,12 @@ const unseeing = () =>
     ),
   );
 
+/** Mounts a tmpfs. */
+async function cover(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  await run("mount", "-t", "tmpfs", "cover", directory);
+}
+
 /** Runs the program after these lines of shell. */
 const after = (...lines: string[]) => ({
   prefix: ["sh", "-ec", `${lines.join("\n")}\nexec "$@"`, "sh"],
@@ -148,7 +154,7 @@ await faultTests([
       Promise.resolve(
         inside("mount -t tmpfs -o nr_inodes=2 tmpfs /run", "mkdir /run/restic-rest-server"),
       ),
-    says: /error: Cannot lock ".*" by ".*": ENOSPC; see what fills it/,
+    says: /error: Cannot lock ".*" by ".*": ENOSPC; check what fills it/,
     processes: "ended",
     mounts: 0,
     code: 75,
@@ -275,8 +281,25 @@ await faultTests([
     says: / is lost: a mount above it hides it; stopping rest-server/,
     processes: "serves anew",
     mounts: 2,
-    code: 0,
+    code: 32,
     mountsAfter: 1,
+  },
+  {
+    name: "over-mounted: a mount on --path takes what is written: lost, and served anew",
+    serving: ({ where }) => cover(`${where.target}/restic`),
+    says: / is lost: "cover" \(tmpfs\) was mounted on ".*\/restic", over what is served: /,
+    processes: "serves anew",
+    mounts: 1,
+    code: 0,
+  },
+  {
+    name: "over-mounted: a mount below --path is said, and the rest served on",
+    serving: ({ where }) => cover(`${where.target}/restic/other`),
+    says: /error: "cover" \(tmpfs\) is mounted on ".*\/other": backups below it are not on this/,
+    processes: "serves on",
+    mounts: 1,
+    cure: ({ where }) => run("umount", `${where.target}/restic/other`),
+    code: 0,
   },
   {
     name: "blkid missing: removed while the disk is served, and the disk is lost",

@@ -81,7 +81,7 @@ await systemTest([], "what is mounted over ours while it is busy is not unmounte
   const holder = new Deno.Command("sleep", { args: ["60"], cwd: where.target }).spawn();
   try {
     wrapper.signal("SIGTERM");
-    await wrapper.errLine(/Cannot unmount .*; trying on/);
+    await wrapper.errLine(/Cannot unmount .*; trying again/);
     await run("mount", "-t", "tmpfs", "tmpfs", where.target);
     assert.equal(await wrapper.code(), 32);
     await wrapper.errLine(/is covered by another mount, of "tmpfs"; both are left there/);

@@ -107,7 +107,7 @@ for (const [variable, other] of [["MNT_OPTIONS", "MNT_DATA"], ["MNT_DATA", "MNT_
 }
 
 const REFUSED = {
-  nosuchoption: "knows no option .nosuchoption.*see MNT_DATA",
+  nosuchoption: "knows no option .nosuchoption.*in MNT_DATA or MNT_OPTIONS",
   nofail: "move it from MNT_DATA to MNT_OPTIONS",
 };
 for (const [data, hint] of Object.entries(REFUSED)) {

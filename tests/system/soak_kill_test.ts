@@ -2,30 +2,14 @@
 import assert from "node:assert/strict";
 import { loopDisk } from "../support/disk.ts";
 import { isRunning, serverPid } from "../support/processes.ts";
-import { restic, resticCommand } from "../support/restic.ts";
-import { prove, type Random } from "../support/soak.ts";
+import { changeSource, restic, startBackup } from "../support/restic.ts";
+import { prove } from "../support/soak.ts";
 import { fsck, mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 
 const MIB = 1024 ** 2;
-const FILES = 8;
 /** Of what a backup takes on this machine: kills fall into it, and sometimes behind it. */
 const SPAN = 1.25;
-
-/** Something new to back up, in files of some hundred KiB. */
-async function changeSource(directory: string, random: Random): Promise<void> {
-  await Deno.mkdir(directory, { recursive: true });
-  for (let i = 0; i < 2; i++) {
-    const path = `${directory}/${random.below(FILES)}`;
-    await Deno.writeFile(path, random.bytes(1 + random.below(400_000)));
-  }
-}
-
-/** A backup that somebody else may cut short. */
-async function startBackup(address: string, source: string): Promise<Deno.ChildProcess> {
-  const [program, ...args] = await resticCommand(`rest:http://${address}/`, "backup", source);
-  return new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
-}
 
 await systemTest(
   [],

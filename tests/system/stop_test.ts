@@ -13,7 +13,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await wrapper.errLine(/waiting for/);
     wrapper.signal(signal);
     assert.equal(await wrapper.code(), 0);
-    await wrapper.errLine(new RegExp(`${signal}: stopped before rest-server was started`));
+    await wrapper.errLine(new RegExp(`${signal}: stopped; rest-server was not running`));
     assert.deepEqual(mountsOn(where.target), []);
   });
 

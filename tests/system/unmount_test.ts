@@ -103,9 +103,14 @@ await systemTest([], "held by a process: named, tried for 5 s, detached lazily, 
   await using holder = await standIn(where.target);
   wrapper.signal("SIGTERM");
   const holds = `EBUSY \\(held by sleep \\(process ${holder.pid}, "${where.target}"\\)\\)`;
-  await wrapper.errLine(new RegExp(`Cannot unmount ".*": ${holds}; trying on for 5 s`));
+  await wrapper.errLine(new RegExp(`Cannot unmount ".*": ${holds}; trying again for 5 s`));
   assert.equal(await wrapper.code(), 32);
-  await wrapper.errLine(new RegExp(`Cannot unmount ".*": ${holds}; detaching it lazily`));
+  await wrapper.errLine(
+    new RegExp(
+      `Cannot unmount ".*": ${holds}; detaching it lazily \\(MNT_DETACH\\): ` +
+        "do not unplug the disk until these are gone$",
+    ),
+  );
   assert.deepEqual(mountsOn(where.target), []);
 });
 
@@ -117,7 +122,7 @@ await systemTest([], "held by a process that goes within 5 s: 0, clean", async (
   {
     await using _holder = await standIn(where.target);
     wrapper.signal("SIGTERM");
-    await wrapper.errLine(/Cannot unmount .*; trying on/);
+    await wrapper.errLine(/Cannot unmount .*; trying again/);
     assert.equal(mountsOn(where.target).length, 1);
   }
   assert.equal(await wrapper.code(), 0);
@@ -141,7 +146,7 @@ await systemTest(
     const loop = await run("losetup", "--find", "--show", file);
     try {
       wrapper.signal("SIGTERM");
-      const { input } = await wrapper.errLine(/Cannot unmount .*EBUSY .*; trying on/);
+      const { input } = await wrapper.errLine(/Cannot unmount .*EBUSY .*; trying again/);
       assert.ok(input.includes(`${loop} (loop device, "${file}")`), input);
       assert.ok(input.includes(`mount on "${below}"`), input);
     } finally {

@@ -20,13 +20,14 @@ const CASES: Case[] = [
     }),
     code: 32,
     says:
-      /EINVAL \(wrong file system: blkid sees ext4\); set MNT_FSTYPE=ext4, .*gave up \(MNT_WAIT\)/,
+      /EINVAL \(wrong file system: blkid sees ext4\); set MNT_FSTYPE=ext4, .*gave up after \d s \(MNT_WAIT\)/,
   },
   {
     name: "xfs asked for by the disk's path, ext4 there: 32, and blkid is asked after it",
     options: ({ path }) => ({ source: path, env: { MNT_FSTYPE: "xfs", MNT_WAIT: "0" } }),
     code: 32,
-    says: /as xfs .*EINVAL \(wrong file system: blkid sees ext4\); .*gave up \(MNT_WAIT\)/,
+    says:
+      /as xfs .*EINVAL \(wrong file system: blkid sees ext4\); .*gave up after 0 s \(MNT_WAIT\)/,
   },
   {
     name: "a file system that the kernel lacks: 78 at once, names those it has",

@@ -12,7 +12,7 @@ Deno.test("P7: announced() says after 10, 20 and 40 s which call does not return
   assert.deepEqual(
     fake.lines,
     [10, 20, 40].map((seconds) =>
-      `warning: still in mount(2) of x for ${seconds} s; is the disk hanging?`
+      `warning: still waiting for mount(2) of x after ${seconds} s; is the disk, or its server, hanging?`
     ),
   );
   call.resolve(7);

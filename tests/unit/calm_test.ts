@@ -211,7 +211,8 @@ const DAYS: Record<string, Day> = {
     },
     everyMs: HOUR_MS,
     step: () => {},
-    newest: /^warning: still in mount\(2\) of .* for \d+ s; is the disk hanging\?$/,
+    newest:
+      /^warning: still waiting for mount\(2\) of .* after \d+ s; is the disk, or its server, hanging\?$/,
   },
   "a disk that is pulled and put back each minute": {
     prepare: (world) => world.plug(DISK),

@@ -31,12 +31,16 @@ Deno.test("readConfigDirectory() reads both files, or the one that is there", as
 Deno.test("readConfigDirectory() refuses a directory without both, and a file that cannot be read", async () => {
   await assert.rejects(readConfigDirectory("/c", filesOf({})), {
     name: "ConfigError",
-    message: `Cannot use MNT_CONFIG_DIR="/c": neither "${ENV}" nor "${FLAGS}" is there`,
+    message: `Cannot use MNT_CONFIG_DIR="/c": neither "${ENV}" nor "${FLAGS}" is there; ` +
+      "make one of them, or unset MNT_CONFIG_DIR",
   });
   const denied = filesOf({ [ENV]: new Deno.errors.PermissionDenied("denied"), [FLAGS]: "" });
   await assert.rejects(readConfigDirectory("/c", denied), (error) => {
     assert.ok(error instanceof ConfigError);
-    assert.equal(error.message, `Cannot read "${ENV}" of MNT_CONFIG_DIR: denied`);
+    assert.equal(
+      error.message,
+      `Cannot read "${ENV}" of MNT_CONFIG_DIR: denied; make it a readable file`,
+    );
     assert.ok(error.cause instanceof Deno.errors.PermissionDenied);
     return true;
   });

@@ -88,9 +88,9 @@ Deno.test("P1: a misspelt variable is a warning beside a mount, and an error wit
   const args = ["--path", "/perm/backup/x"];
   assert.deepEqual(outcome(typo, args).problems, [
     "Unknown variable MNT_SORUCE: the nearest known one is MNT_SOURCE; " +
-    "no mount is configured, so this is not ignored",
+    "correct or unset it: no mount is configured, and a typo must not send backups to memory",
     "Unknown variable MNT_TARGTE: the nearest known one is MNT_TARGET; " +
-    "no mount is configured, so this is not ignored",
+    "correct or unset it: no mount is configured, and a typo must not send backups to memory",
   ]);
   const beside = outcome({ ...MOUNT, MNT_WIAT: "1", MNT___proto__: "1", MNT_: "" }, args);
   assert.equal(beside.mount, true);

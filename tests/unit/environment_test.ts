@@ -35,7 +35,9 @@ Deno.test("encodingProblems() names MNT_ variables that are not UTF-8, and no ot
     ["MNT_DATA=\xc3\xa9\0\0=x\0", []],
   ];
   for (const [environ, names] of cases) {
-    const problems = names.map((name) => `Cannot use ${name}: its value is not UTF-8`);
+    const problems = names.map((name) =>
+      `Cannot use ${name}: its value is not UTF-8; set it again as UTF-8`
+    );
     assert.deepEqual(encodingProblems(latin1(environ)), problems);
   }
 });

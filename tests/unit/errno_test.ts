@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { mergeSettings, parseConfig } from "../../mod/config.ts";
 import { type Ending, EXIT, exitCode, type FailureKind } from "../../mod/exit.ts";
 import { explainMount, type MountFacts } from "../../mod/explain.ts";
-import { type ERRNO, errnoName } from "../../mod/linux.ts";
+import { ERRNO, errnoName } from "../../mod/linux.ts";
 import { run } from "../../mod/run.ts";
 import { parseServerArgs } from "../../mod/server_args.ts";
 import { Signals } from "../../mod/signals.ts";
@@ -91,12 +91,15 @@ Deno.test("only what nothing can cure is final", () => {
 });
 
 /** The real run on a disk that is there, in a world in memory. */
-function start(world: FakeWorld): { signals: Signals; ended: Promise<Ending> } {
+function start(
+  world: FakeWorld,
+  variables: Readonly<Record<string, string>> = {},
+): { signals: Signals; ended: Promise<Ending> } {
   world.plug({ path: DISK.source, minor: 1, uuid: "wanted", label: "backup" });
   const args = ["--path", `${TARGET}/restic`, "--no-auth"];
   const signals = new Signals();
   const config = parseConfig(
-    mergeSettings({ MNT_SOURCE: "UUID=wanted", MNT_TARGET: TARGET }),
+    mergeSettings({ MNT_SOURCE: "UUID=wanted", MNT_TARGET: TARGET, ...variables }),
     parseServerArgs(args),
     "/",
   );
@@ -123,6 +126,15 @@ async function failingMount(errno: number): Promise<void> {
   assert.equal(code, final === undefined ? 0 : EXIT[final].host, name);
   assert.deepEqual(world.mounts, [], `${name}: mounted at the end`);
 }
+
+Deno.test("P8: a mount that goes on failing is given up after MNT_WAIT, which the line says", async () => {
+  const world = new FakeWorld();
+  world.mountErrors.push(...Array.from({ length: 20 }, () => ERRNO.EIO));
+  const { ended } = start(world, { MNT_WAIT: "20" });
+  await world.advance(60_000);
+  assert.equal(exitCode(await ended, "host"), EXIT.mount.host);
+  assert.match(world.lines.at(-1)!, /^error: Cannot mount .*; gave up after 20 s \(MNT_WAIT\)$/);
+});
 
 /** umount2(2) fails once: it is called again, or the mount is detached with 32. */
 async function failingUnmount(errno: number): Promise<void> {

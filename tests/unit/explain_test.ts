@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MountError } from "../../mod/call_mount.ts";
 import { blockFilesystems, explainMount, type MountFacts } from "../../mod/explain.ts";
 import type { FailureKind } from "../../mod/exit.ts";
 import { ERRNO, errnoName } from "../../mod/linux.ts";
@@ -170,13 +171,26 @@ Deno.test("explainMount() takes whole words of the data for words of mount(8), n
 });
 
 Deno.test("explainMount() shows options as given and the kernel's own lines", () => {
-  const { text } = explainMount(
+  const { text, kernel } = explainMount(
     ERRNO.EINVAL,
     { ...SPEC, data: "subvol=a" },
     { ...FACTS, kernelLines: ["EXT4-fs (sda1): bad", "again"] },
   );
   assert.match(text, / with rw,nosuid,nodev,noexec,relatime,subvol=a: EINVAL /);
-  assert.ok(text.endsWith("; the kernel says: EXT4-fs (sda1): bad | again"));
+  assert.deepEqual(kernel, ["EXT4-fs (sda1): bad", "again"]);
+});
+
+Deno.test("a MountError ends with the kernel's words, also where it says what comes now", () => {
+  const explanation = { retry: true, kind: "mount", text: "Cannot mount; run fsck" } as const;
+  const heard = new MountError(SPEC, ERRNO.EINVAL, { ...explanation, kernel: ["sda1: bad", "a"] });
+  assert.equal(heard.message, "Cannot mount; run fsck; the kernel says: sda1: bad | a");
+  assert.equal(
+    heard.followedBy("trying again"),
+    "Cannot mount; run fsck; trying again; the kernel says: sda1: bad | a",
+  );
+  const silent = new MountError(SPEC, ERRNO.EINVAL, explanation);
+  assert.equal(silent.message, "Cannot mount; run fsck");
+  assert.equal(silent.followedBy("trying again"), "Cannot mount; run fsck; trying again");
 });
 
 Deno.test("explainUnmount() says who holds it", () => {

@@ -53,10 +53,11 @@ Deno.test("judgeFindings() puts what must be changed before a disk that is not t
   assert.deepEqual(VERDICT_EXIT, { "fine": 0, "no device": 69, "change": 78 });
 });
 
-Deno.test("loggedExit() ends gokrazy's supervision whatever was found", () => {
+Deno.test("loggedExit() ends the supervision by gokrazy and by systemd, whatever was found", () => {
   for (const verdict of ["fine", "no device", "change"] as const) {
-    assert.equal(loggedExit(verdict, "gokrazy"), 125);
-    assert.equal(loggedExit(verdict, "host"), VERDICT_EXIT[verdict]);
+    assert.equal(loggedExit(verdict, "gokrazy", false), 125);
+    assert.equal(loggedExit(verdict, "host", true), 78);
+    assert.equal(loggedExit(verdict, "host", false), VERDICT_EXIT[verdict]);
   }
 });
 

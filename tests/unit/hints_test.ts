@@ -145,7 +145,7 @@ const CASES: readonly Case[] = [
     spec: EXPORT,
     facts: { rights: { ...NO_RIGHTS, capable: true } },
     says: "the server does not permit it",
-    cure: "see what the server",
+    cure: "check what the server",
   },
   {
     errno: "ENOSYS",
@@ -172,7 +172,7 @@ const CASES: readonly Case[] = [
     spec: { data: "nosuch" },
     kernel,
     says: 'ext4 of this kernel knows no option "nosuch"',
-    cure: "see MNT_DATA and MNT_OPTIONS",
+    cure: "correct it or leave it out in MNT_DATA or MNT_OPTIONS",
   })),
   {
     errno: "EINVAL",
@@ -288,7 +288,7 @@ const CASES: readonly Case[] = [
     errno: "EINVAL",
     kernel: "I/O error, dev sda, sector 2 op 0x0:(READ) flags 0x1000 phys_seg 1 prio class 2",
     says: "the disk answers with errors",
-    cure: "see its cable",
+    cure: "check its cable, power supply and health",
   },
   {
     errno: "EINVAL",
@@ -369,7 +369,7 @@ const CASES: readonly Case[] = [
     errno: "EACCES",
     spec: { source: "//nas/backup", fstype: "cifs" },
     says: "access denied",
-    cure: "see what the server",
+    cure: "check what the server",
   },
   { errno: "EROFS", spec: { flags: 1 }, says: "permission denied", cure: "write-protect" },
   { errno: "EACCES", says: "the medium is write-protected", cure: "MNT_OPTIONS=ro" },

@@ -33,9 +33,8 @@ Deno.test("findHolders() names processes by working directory, root, program and
       "/proc/11/root": "/mnt",
       "/proc/12/exe": "/mnt/bin/x",
       "/proc/13/fd/7": "/mnt/file",
-      // Neither a name that only begins alike, nor ourselves.
+      // A name that only begins alike.
       "/proc/14/cwd": "/mnt2",
-      "/proc/1/cwd": "/mnt",
     },
     { "/proc": ["10", "11", "12", "13", "14", "1", "sys"], "/proc/13/fd": ["0", "7"] },
     { "/proc/10/comm": "bash\n" },
@@ -46,6 +45,17 @@ Deno.test("findHolders() names processes by working directory, root, program and
     'process (process 12, "/mnt/bin/x")',
     'process (process 13, "/mnt/file")',
   ]);
+});
+
+Deno.test("findHolders() names this program itself: where it stands, and a look that hangs", async () => {
+  const own = { "/proc": ["1"], "/proc/1/fd": ["5"] };
+  assert.deepEqual(await holders({ "/proc/1/cwd": "/mnt/a" }, own), [
+    'this program\'s own working directory, "/mnt/a"',
+  ]);
+  assert.deepEqual(await holders({ "/proc/1/fd/5": "/mnt/a" }, own), [
+    "this program's own look at the disk, which does not answer",
+  ]);
+  assert.deepEqual(await holders({ "/proc/1/cwd": "/" }, own), []);
 });
 
 Deno.test("findHolders() names loop devices, swap files and mounts below", async () => {

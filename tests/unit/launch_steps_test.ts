@@ -9,6 +9,7 @@ import { ERRNO } from "../../mod/linux.ts";
 const HANDOVER: Handover = {
   program: "/usr/bin/rest-server",
   parent: 42,
+  directory: "/",
   user: { uid: 1000, gid: 100 },
   lowPort: true,
   needs: [{ path: "/mnt", access: "write", cannot: "Cannot write", cure: "chown it" }],
@@ -51,6 +52,7 @@ Deno.test("P4: ids, no_new_privs, Landlock, parent-death signal and execve(2) co
   const { libc, calls, report } = notes({ landlockCreateRuleset: 7, getppid: 42, execv: -1 });
   assert.equal(launchWith(HANDOVER, libc), 70);
   const order = [
+    "chdir",
     "landlockCreateRuleset",
     "prctl 8", // PR_SET_KEEPCAPS
     "setgroups",

@@ -15,6 +15,7 @@ import { filesOf, worldOf } from "./fake_parts.ts";
 const PLAN: LaunchPlan = {
   program: "/usr/bin/rest-server",
   parent: 42,
+  directory: "/work",
   user: null,
   lowPort: false,
   needs: [],

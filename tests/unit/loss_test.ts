@@ -1,11 +1,12 @@
 /** What a look at the disk finds, and how the watch speaks of it. */
 import assert from "node:assert/strict";
 import type { MountConfig } from "../../mod/config.ts";
-import { kernelNames, watchDisk } from "../../mod/loss.ts";
+import { kernelNames } from "../../mod/disks.ts";
+import { watchDisk } from "../../mod/loss.ts";
 import type { FoundSource } from "../../mod/found.ts";
 import type { Mounted } from "../../mod/mount.ts";
 import { parseMountinfo } from "../../mod/mountinfo.ts";
-import { type Findings, judgeOptions, probe } from "../../mod/probe.ts";
+import { judgeOptions, probe, type ProbeResult } from "../../mod/probe.ts";
 import type { Files, World } from "../../mod/world.ts";
 import { facts, filesOf, type Node, worldOf } from "./fake_parts.ts";
 
@@ -54,8 +55,12 @@ function nodes(change: Record<string, Node> = {}): Record<string, Node> {
   };
 }
 
+/** Time stands still. */
+const still = { now: () => 0, sleep: () => Promise.resolve() };
+const lookWith = (files: Files, mounted: Mounted, mount = MOUNT) =>
+  probe(mount, mounted, worldOf({ files, clock: still }));
 const look = (change: Record<string, Node>, mounted = mountedOf(), mount = MOUNT) =>
-  probe(mount, mounted, worldOf({ files: filesOf(nodes(change)) }));
+  lookWith(filesOf(nodes(change)), mounted, mount);
 
 Deno.test("probe() finds nothing wrong with a disk that is well", async () => {
   assert.deepEqual(await look({}), { lost: null, troubles: [] });
@@ -70,7 +75,7 @@ Deno.test("probe() names why a disk is lost", async () => {
     delete rest[path];
     return rest;
   };
-  const cases: [string, () => Promise<Findings>, RegExp][] = [
+  const cases: [string, () => Promise<ProbeResult>, RegExp][] = [
     ["unmounted", () => look(mountinfo()), /^somebody else unmounted it$/],
     [
       "another mount with its number",
@@ -105,7 +110,7 @@ Deno.test("probe() names why a disk is lost", async () => {
     ],
     [
       "pulled",
-      () => probe(MOUNT, mountedOf(), worldOf({ files: filesOf(without("/sys/dev/block/8:1")) })),
+      () => lookWith(filesOf(without("/sys/dev/block/8:1")), mountedOf()),
       /^the device "\/dev\/sda1" is gone \(8:1\)$/,
     ],
     [
@@ -129,10 +134,9 @@ Deno.test("probe() asks a server each time, though the file that it reads may be
     if (path === TARGET) asked++;
     return files.stat(path);
   };
-  const world = worldOf({ files: { ...files, stat } });
   const rounds = async (mounted: Mounted) => {
     asked = 0;
-    for (let round = 0; round < 3; round++) await probe(MOUNT, mounted, world);
+    for (let round = 0; round < 3; round++) await lookWith({ ...files, stat }, mounted);
     return asked;
   };
   assert.equal(await rounds(mountedOf({ majorMinors: [], source: "server:/export" })), 3);
@@ -171,7 +175,7 @@ Deno.test("probe() takes nothing that stands in the place of a file for a lost d
           opened.push(path);
           return files.readAt(path, ...rest);
         };
-        return probe(MOUNT, mounted, worldOf({ files: { ...files, readAt } }));
+        return lookWith({ ...files, readAt }, mounted);
       };
       if (known) assert.equal((await at({})).lost, null);
       opened.length = 0;
@@ -258,19 +262,27 @@ Deno.test("a trouble is said when it comes, with the kernel's own lines", async 
   );
 });
 
-Deno.test("kernelNames() knows the disk of a partition", () => {
-  const cases: [string, string[]][] = [
-    ["/dev/sda1", ["sda1", "sda"]],
-    ["/dev/sdab12", ["sdab12", "sdab"]],
-    ["/dev/nvme0n1p2", ["nvme0n1p2", "nvme0n1"]],
-    ["/dev/mmcblk0p1", ["mmcblk0p1", "mmcblk0"]],
-    ["/dev/loop4", ["loop4"]],
-    ["/dev/nvme0n1", ["nvme0n1"]],
-    ["/dev/sda", ["sda"]],
-    ["/dev/mapper/backup", ["backup"]],
-    ["box:/export", ["export"]],
+Deno.test("kernelNames() asks sysfs for the disk of a partition, and for what lies below a RAID", async () => {
+  const files = filesOf({
+    "/sys/dev/block/8:1": "../../devices/pci0/usb1/block/sda/sda1",
+    "/sys/dev/block/9:0": "../../devices/virtual/block/md0",
+    "/sys/dev/block/9:0/slaves": "sdb\nsdc",
+    "/sys/dev/block/259:2": "../../devices/pci0/nvme/nvme0/block/nvme0n1/nvme0n1p2",
+  });
+  const cases: [string, string[], string[]][] = [
+    ["/dev/sda1", ["8:1"], ["sda", "sda1"]],
+    ["/dev/disk/by-label/restic", ["8:1"], ["sda", "sda1", "restic"]],
+    ["/dev/nvme0n1p2", ["259:2"], ["nvme0n1", "nvme0n1p2"]],
+    ["/dev/md0", ["9:0"], ["md0", "sdb", "sdc"]],
+    ["/dev/sda1", ["8:1", "259:2"], ["sda", "sda1", "nvme0n1", "nvme0n1p2"]],
+    // One that is gone already.
+    ["/dev/sdx1", ["8:200"], ["sdx1"]],
+    ["box:/export", [], ["export"]],
   ];
-  for (const [device, names] of cases) assert.deepEqual(kernelNames(device), names);
+  for (const [source, majorMinors, names] of cases) {
+    const found = { ...FOUND, source, majorMinors };
+    assert.deepEqual([...new Set(await kernelNames(found, worldOf({ files })))], names);
+  }
 });
 
 Deno.test("a loss ends the watch, with the kernel's own lines", async () => {

@@ -78,7 +78,7 @@ Deno.test("a call that returns is not given up, nor is one on a disk", async () 
   while (disk.world.clock.now() < 60_000) await new Promise((resolve) => setTimeout(resolve));
   call.resolve(0);
   assert.equal(await waiting, 0);
-  assert.match(disk.said[0]!, /^still in umount2\(2\) for 10 s/);
+  assert.match(disk.said[0]!, /^still waiting for umount2\(2\) after 10 s/);
   assert.ok(!disk.said.some((line) => line.includes("give up")), disk.said.join("\n"));
 });
 
@@ -99,7 +99,7 @@ function hangingExport(hangs: "plain" | "always") {
   const { said, world, mounted } = mountOf([]);
   const mounter: World["mounter"] = {
     ...world.mounter,
-    closeDirectory: () => {},
+    closeDirectory: () => Promise.resolve(),
     unmount: (_target, { detach }) => {
       said.push(detach ? "MNT_DETACH" : "umount2(2)");
       if (detach) mountinfo["/proc/self/mountinfo"] = "";
@@ -147,6 +147,21 @@ Deno.test("P7: MNT_DETACH that waits for its server has done its work all the sa
   assert.match(said.at(-1)!, /^detached "\/mnt"/);
 });
 
+Deno.test("P6: a sync that a server does not end, or refuses, is not laid on a disk", async () => {
+  const cases: [Promise<boolean>, string][] = [
+    [new Promise(() => {}), "the server did not answer within 30 s"],
+    [Promise.resolve(false), "the server refused, or did not answer in time"],
+  ];
+  for (const [synced, why] of cases) {
+    const { said, world, mounted } = hangingExport("plain");
+    assert.equal(await unmount({ ...mounted, sync: () => synced }, world), false);
+    assert.deepEqual(said.filter((line) => line.startsWith("Cannot write")), [
+      `Cannot write everything to "server:/export": ${why}; ` +
+      "check the network and the server, then run restic check",
+    ]);
+  }
+});
+
 /** Mounting an export that is on its target already; it is asked by `list` alone, until that answers. */
 function mountedExport(list: () => Promise<string[]>) {
   const { said, world } = mountOf([]);
@@ -164,7 +179,7 @@ function mountedExport(list: () => Promise<string[]>) {
     mount,
     "/mnt",
     found as unknown as FoundSource,
-    undefined,
+    {},
     worldOf({ log: world.log, clock: world.clock, files }),
   );
   return { said, mounting };
@@ -175,7 +190,10 @@ Deno.test("P7: an export that is mounted already and does not answer is said to 
   const { said, mounting } = mountedExport(() => list.promise);
   const refused = assert.rejects(mounting, /the target is asked for/);
   while (said.length === 0) await new Promise((resolve) => setTimeout(resolve));
-  assert.match(said[0]!, /^still in a look at the mount of "server:\/export" on "\/mnt" for 10 s/);
+  assert.match(
+    said[0]!,
+    /^still waiting for an answer from the mount of "server:\/export" on "\/mnt" after 10 s/,
+  );
   list.resolve([]);
   await refused;
 });

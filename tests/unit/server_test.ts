@@ -100,7 +100,7 @@ Deno.test("a process that cannot be started now may be at the next try", () => {
   assert.throws(() => new Ahead([], null, worldOf({ launcher })).take(), {
     kind: "busy",
     message:
-      /^Cannot start a process for rest-server: Resource temporarily unavailable; see the limi/,
+      /^Cannot start a process for rest-server: Resource temporarily unavailable; check the limi/,
     cause,
   });
 });

@@ -76,7 +76,10 @@ Deno.test("what can be unknown, gone or wrong has words of its own", () => {
       instanceOf({ alive: false }),
       /^phase {9}was serving since .*\n.*^wrapper {7}process 812, gone$/ms,
     ],
-    [instanceOf({ alive: false }), /^forget it {5}rm "\/run\/x\/mnt\.status", where /m],
+    [
+      instanceOf({ alive: false }),
+      /^to forget {5}rm "\/run\/x\/mnt\.status" \(only if nothing is to be served there again\)$/m,
+    ],
     [instanceOf({ mount: null, record: { devices: [], fstype: null } }), /^disk {10}none yet$/m],
     [instanceOf({ mount: mountOf("ro", "rw") }), /^disk .*, ext4, read-only$/m],
     [instanceOf({ mount: mountOf("rw", "ro") }), /, read-only$/m],
