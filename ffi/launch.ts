@@ -23,6 +23,8 @@ import {
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
   R_OK,
+  S_ISGID,
+  S_ISUID,
   SIG_DFL,
   SIG_SETMASK,
   SIGNALS,
@@ -86,6 +88,7 @@ function prepare(libc: LauncherLibc, plan: Handover, warn: (line: string) => voi
   for (const need of plan.needs) requireAccess(libc, need);
   if (sandbox !== null) allowWrites(libc, sandbox, plan.writes);
   if (plan.sandbox !== null || plan.user !== null) setProcess(libc, PR_SET_NO_NEW_PRIVS, 1);
+  else if (gainsPrivileges(libc, plan.program)) warn(`rest-server "${plan.program}" ${OUTLIVES}`);
   if (sandbox !== null) requireDone(libc, restrictSelf(libc, sandbox.ruleset), "landlock(7)");
   resetSignals(libc);
   resetEnvironment(plan.parent);
@@ -118,6 +121,21 @@ function requireAccess(
   // On a disk that is mounted read-only rest-server still serves restores.
   if (access === "write" && errno === ERRNO.EROFS) return;
   throw new Failure("configuration", `${cannot}: ${errnoName(errno)}; ${cure}`);
+}
+
+const OUTLIVES =
+  "has privileges of its own (setcap or setuid), so it lives on where this program is " +
+  "killed; take them away, and use AmbientCapabilities= of systemd in their place";
+
+/** Whether the kernel clears the parent-death signal when this is executed, see PR_SET_PDEATHSIG(2const). */
+function gainsPrivileges(libc: LauncherLibc, program: string): boolean {
+  const { mode, uid, gid } = Deno.statSync(program);
+  const changesIds = ((mode ?? 0) & S_ISUID && uid !== Deno.uid()) ||
+    ((mode ?? 0) & S_ISGID && gid !== Deno.gid());
+  // To root a file can give nothing more.
+  const attribute = [cString(program), cString("security.capability")] as const;
+  return Boolean(changesIds) ||
+    (Deno.uid() !== 0 && Number(libc.getxattr(...attribute, null, 0n)) > 0);
 }
 
 /** What Deno set for itself, and execve(2) would pass on. */

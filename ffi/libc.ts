@@ -87,6 +87,8 @@ const LAUNCHER_SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   // int chdir(const char *path);
   chdir: { parameters: ["buffer"], result: "i32" },
+  // ssize_t getxattr(const char *path, const char *name, void *value, size_t size);
+  getxattr: { parameters: ["buffer", "buffer", "buffer", "usize"], result: "isize" },
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
   // int setgroups(size_t size, const gid_t *list);

@@ -111,6 +111,7 @@ export const EVENTS = {
   "left-mounted": event("the mount stays: it was there before this program"),
   "restart-delayed": event("the exit is held back on gokrazy", "count", "seconds"),
   "orphan-ended": event("the rest-server of an earlier run was ended", "pid"),
+  "survivor": event("rest-server ended, and left a process behind", "pid"),
   "socket-removed": event("a dead socket of an earlier rest-server was removed", "path"),
   "file-failed": event("a file of this program cannot be written or removed", "path", "why"),
   "failed": event("the run has failed", "kind", "exit_code"),

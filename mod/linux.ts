@@ -70,6 +70,10 @@ export const X_OK = 1;
 export const W_OK = 2;
 export const R_OK = 4;
 
+/** Bits of a mode that change ids by execve(2), see inode(7). */
+export const S_ISUID = 0o4000;
+export const S_ISGID = 0o2000;
+
 /** Options of prctl(2), from `include/uapi/linux/prctl.h`. */
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_KEEPCAPS = 8;

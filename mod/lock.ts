@@ -53,6 +53,8 @@ export interface LockNotes {
 /** A held lock. */
 export interface TargetLock {
   readonly fd: number;
+  /** The file, without symlinks. */
+  readonly path: string;
   /** What the file says by now: of an earlier wrapper that did not end clean, or of this one. */
   known(): LockNotes;
   /** Says in the file what was mounted or started, beside what it says already; a failure is only logged. */
@@ -160,6 +162,7 @@ export async function lockTarget(
     await write({});
     return {
       fd,
+      path: await files.readLink(`/proc/self/fd/${fd}`).catch(() => path),
       known: () => notes,
       write,
       async release() {

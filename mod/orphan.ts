@@ -7,7 +7,7 @@ import { nextReminderMs, REMIND_AFTER_MS } from "./announce.ts";
 import { Failure } from "./exit.ts";
 import { errnoName } from "./linux.ts";
 import type { LockRecord } from "./lock.ts";
-import { isAlive, markServer, type ServerMark } from "./processes.ts";
+import { findHoldersOf, hasOpen, isAlive, markServer, type ServerMark } from "./processes.ts";
 import type { World } from "./world.ts";
 
 /** Between two looks at the lock. */
@@ -58,10 +58,19 @@ export class Orphan {
     else if (await isAlive(record?.server, world)) {
       if (waitedMs >= DYING_MS) await this.#end(record!.server!);
     } else if (waitedMs >= UNKNOWN_MS) {
-      throw this.#refusal(`some process holds "${this.path}"`);
+      throw this.#refusal(await this.#describeHolder());
     }
     await world.clock.sleep(LOOK_EVERY_MS, stopping);
     stopping.throwIfAborted();
+  }
+
+  /** Who holds the lock, though no file says so: what a script left behind that was run as rest-server. */
+  async #describeHolder(): Promise<string> {
+    const { path, world } = this;
+    const real = await world.files.realPath(path).catch(() => path);
+    const [holder] = await findHoldersOf(real, "everywhere", world);
+    if (holder === undefined) return `some process holds "${path}"`;
+    return `process ${holder.pid} ("${holder.name}") holds "${path}"`;
   }
 
   #refusal(holder: string): Failure {
@@ -101,20 +110,10 @@ export class Orphan {
 
   /** Whether the process runs what the record says, since when it says, and has this very lock. */
   async #isOurs(server: ServerMark): Promise<boolean> {
-    const { files } = this.world;
-    const now = await markServer(server.pid, this.world);
+    const { world } = this;
+    const now = await markServer(server.pid, world);
     if (now?.startTime !== server.startTime || now.executable !== server.executable) return false;
-    try {
-      // The text of a link: to ask for the file behind it could hang on a disk that does.
-      const directory = `/proc/${server.pid}/fd`;
-      const lock = await files.realPath(this.path);
-      for (const fd of await files.list(directory)) {
-        if (await files.readLink(`${directory}/${fd}`).catch(() => "") === lock) return true;
-      }
-    } catch {
-      // It ended meanwhile, or is not ours to look at.
-    }
-    return false;
+    return await hasOpen(server.pid, await world.files.realPath(this.path), world);
   }
 
   #sayHanging({ pid, atMs }: { readonly pid: number; readonly atMs: number }): void {

@@ -63,6 +63,63 @@ export async function markServer(pid: number, world: World): Promise<ServerMark 
   return { ...mark, executable: executable.replace(/ \(deleted\)$/, "") };
 }
 
+/** Field 5 of `/proc/PID/stat`: the process group. */
+function groupOf(stat: string): string | undefined {
+  return fieldsOf(stat)[2];
+}
+
+/**
+ * Whether a process has a file open, by the text of its links: to ask for the file behind one could hang on a
+ * disk that does.
+ *
+ * @param path without symlinks.
+ */
+export async function hasOpen(
+  pid: number,
+  path: string,
+  { files }: Pick<World, "files">,
+): Promise<boolean> {
+  const directory = `/proc/${pid}/fd`;
+  // It ended meanwhile, or is not ours to look at.
+  for (const fd of await files.list(directory).catch((): string[] => [])) {
+    if (await files.readLink(`${directory}/${fd}`).catch(() => "") === path) return true;
+  }
+  return false;
+}
+
+/** Another process that has a file open. */
+export interface FileHolder {
+  readonly pid: number;
+  /** Field 2 of `/proc/PID/stat`. */
+  readonly name: string;
+}
+
+/**
+ * The other processes that have a file open.
+ *
+ * @param path without symlinks.
+ * @param where "group": only those of this program's own process group, which is soon looked through.
+ */
+export async function findHoldersOf(
+  path: string,
+  where: "group" | "everywhere",
+  world: Pick<World, "files" | "pid">,
+): Promise<FileHolder[]> {
+  const { files, pid: own } = world;
+  const statOf = async (pid: number) => await readTextIfAny(`/proc/${pid}/stat`, files) ?? "";
+  const group = groupOf(await statOf(own));
+  const found: FileHolder[] = [];
+  for (const entry of await files.list("/proc").catch((): string[] => [])) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === own) continue;
+    const stat = await statOf(pid);
+    if (where === "group" && groupOf(stat) !== group) continue;
+    if (!await hasOpen(pid, path, world)) continue;
+    found.push({ pid, name: stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")")) });
+  }
+  return found;
+}
+
 /** Whether the process of a mark still lives. */
 export async function isAlive(
   mark: ProcessMark | undefined,

@@ -17,6 +17,7 @@ import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { superviseServer } from "./server.ts";
+import { endSurvivors } from "./survivors.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { World } from "./world.ts";
 
@@ -75,6 +76,7 @@ export async function serveMounted(
       ? { onStuck: () => freeWaiters(`process ${server.pid}`, mounted, world) }
       : {}),
   });
+  await endSurvivors(lock.path, world);
   if (!served.lost) await removeSocket(serverArgs.listen, directory, world);
   return served;
 }

@@ -6,10 +6,10 @@
 import { REMIND_AFTER_MS, speaking } from "./announce.ts";
 import { type Ending, judgeServer } from "./exit.ts";
 import type { LaunchedServer } from "./launch.ts";
-import { type SignalName, SIGNALS } from "./linux.ts";
+import type { SignalName } from "./linux.ts";
 import type { Loss } from "./loss.ts";
-import { readTextIfAny } from "./paths.ts";
-import { FORWARDED_SIGNALS, maskHolds, type Signals } from "./signals.ts";
+import { FORWARDED_SIGNALS, type Signals } from "./signals.ts";
+import { untilTaken } from "./take_signal.ts";
 import type { ServerProcess, World } from "./world.ts";
 
 /** How long a signal of the process group can take to get here after it has ended rest-server, also on a slow Pi. */
@@ -35,13 +35,8 @@ export interface Supervised {
   readonly lost: boolean;
 }
 
-/** So long after execve(2) rest-server has its handler of SIGHUP, also on a slow Pi. */
-const HANDLERS_MS = 1000;
 /** rest-server cannot finish anything without its disk. */
 const LOST_STOP_MS = 2000;
-/** How long rest-server may take from its first instruction until it catches signals, also on a slow Pi. */
-const BEGIN_MS = 5000;
-const BEGIN_PAUSE_MS = 10;
 /** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
 const STUCK_MS = 5000;
 
@@ -62,39 +57,17 @@ export async function superviseServer(
   let killing: Promise<void> | undefined;
   let lost = false;
   let running = true;
+  const launchedMs = Promise.resolve(server.launched).then(() => clock.now());
+
   function send(signal: SignalName): void {
     sent.add(signal);
     server.kill(signal);
   }
 
-  let launchedMs = clock.now();
-  const launched = Promise.resolve(server.launched).then(() => {
-    launchedMs = clock.now();
-  });
-
-  /** The launcher would die of it, and so would a rest-server that has just begun: it is kept until one takes it. */
-  async function pass(signal: SignalName): Promise<void> {
-    await launched;
-    const untilMs = launchedMs + BEGIN_MS;
-    while (clock.now() < untilMs && await isDeadly(signal)) {
-      await clock.sleep(BEGIN_PAUSE_MS, ended.signal);
-    }
+  /** Kept until it does to rest-server what it is meant to do. */
+  async function pass(signal: SignalName, reloads: boolean): Promise<void> {
+    await untilTaken(signal, reloads, server.pid, await launchedMs, world, ended.signal);
     if (!ended.signal.aborted) send(signal);
-  }
-
-  /** Whether the signal would have its default action in the kernel: nobody has said yet what it is to do. */
-  async function isDeadly(signal: SignalName): Promise<boolean> {
-    const status = await readTextIfAny(`/proc/${server.pid}/status`, world.files);
-    if (status === undefined || ended.signal.aborted) return false;
-    const fields = ["SigCgt", "SigIgn", "SigBlk"] as const;
-    return !fields.some((field) => maskHolds(status, field, SIGNALS[signal]));
-  }
-
-  /** That handler of its runtime's is not yet its own of SIGHUP: until then it would die of it. */
-  async function reload(signal: SignalName): Promise<void> {
-    await launched;
-    await clock.sleep(launchedMs + HANDLERS_MS - clock.now(), ended.signal);
-    send(signal);
   }
 
   /** SIGKILL once the time is over, however it gets over. */
@@ -154,8 +127,8 @@ export async function superviseServer(
   function take(signal: SignalName): void {
     const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
     if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass") void pass(signal);
-    else if (action === "reload" && options.usesHtpasswd) void reload(signal);
+    else if (action === "pass") void pass(signal, false);
+    else if (action === "reload" && options.usesHtpasswd) void pass(signal, true);
   }
 
   const unlisten = signals.listen(take);

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { readMounts } from "./existing.ts";
+import { announced } from "./announce.ts";
+import { isOfSource, readMounts } from "./existing.ts";
 import { findHolders } from "./holders.ts";
 import { ERRNO, errnoName } from "./linux.ts";
 import type { Mounted } from "./mount.ts";
@@ -85,6 +86,7 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
     }
     if (errno === 0) {
       log.info(`unmounted "${target}"`, { event: "unmounted" });
+      await sayInUse(mounted, world);
       return clean;
     }
     if (!retriesUnmount(errno) || clock.now() >= giveUpMs) {
@@ -109,6 +111,23 @@ export async function unmount(mounted: Mounted, world: World): Promise<boolean> 
   }
   await callDetach(mounted, world);
   return false;
+}
+
+/** Says that a disk is not to be unplugged yet: other mounts of it are there, here or in another namespace. */
+async function sayInUse({ found }: Mounted, world: World): Promise<void> {
+  if (found.majorMinors.length === 0) return;
+  for (const device of [found.source, ...found.otherMembers]) {
+    const look = world.mounter.isInUse(device);
+    if (!await announced(`open(2) of "${device}"`, look, world)) continue;
+    let where = "some process, or another mount namespace, has it mounted";
+    for (const mount of await readMounts(world).catch(() => [])) {
+      if (await isOfSource(mount, found, world)) {
+        where = `it is mounted on "${mount.mountPoint}", too`;
+      }
+    }
+    const text = `"${device}" is still in use: ${where}; do not unplug it yet`;
+    return world.log.warn(text, { event: "disk-warning", why: where });
+  }
 }
 
 /** Lets go of the mount. Where it was taken away already, its file system ends here, after a sync. */

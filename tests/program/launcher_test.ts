@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { childOf, FAKE_SERVER, fakePlace, ownLines, type Place } from "../support/fake_server.ts";
 import { isLauncher, isRunning, processesWith } from "../support/processes.ts";
+import { testWith } from "../support/needs.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -195,6 +196,26 @@ Deno.test("P9: a variable of the program's own roles, set by a user, is one line
     assert.equal(await place.started(), false);
   }
 });
+
+await testWith(
+  ["root"],
+  "P4: a rest-server that its privileges let outlive the program is warned of",
+  async () => {
+    await using place = await fakePlace();
+    const server = `${place.path}/server`;
+    await Deno.copyFile("/bin/true", server);
+    await Deno.chown(server, 65534, 65534);
+    for (const [mode, warned] of [[0o755, false], [0o4755, true], [0o2755, true]] as const) {
+      await Deno.chmod(server, mode);
+      await using wrapper = place.start({ env: { MNT_SERVER: server } });
+      assert.equal(await wrapper.code(), 0);
+      const warnings = ownLines(wrapper).filter((line) => line.includes(" warning: "));
+      assert.equal(warnings.length, warned ? 1 : 0, warnings.join("\n"));
+      if (!warned) continue;
+      assert.match(warnings[0]!, /".*\/server" has privileges of its own .*, so it lives on where/);
+    }
+  },
+);
 
 Deno.test("P10: nothing of the launcher is left in rest-server's environment", async () => {
   await using place = await fakePlace();

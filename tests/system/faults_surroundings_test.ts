@@ -37,6 +37,12 @@ async function coverTmp(directory: string): Promise<string[]> {
   ];
 }
 
+/** Mounts a tmpfs. */
+async function cover(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  await run("mount", "-t", "tmpfs", "cover", directory);
+}
+
 /** Runs the program where /proc shows it no process but its own: also root's are hidden from it. */
 const unseeing = () =>
   Promise.resolve(
@@ -46,12 +52,6 @@ const unseeing = () =>
       'exec setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace "$@"',
     ),
   );
-
-/** Mounts a tmpfs. */
-async function cover(directory: string): Promise<void> {
-  await Deno.mkdir(directory, { recursive: true });
-  await run("mount", "-t", "tmpfs", "cover", directory);
-}
 
 /** Runs the program after these lines of shell. */
 const after = (...lines: string[]) => ({

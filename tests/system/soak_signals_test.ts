@@ -5,13 +5,14 @@
  */
 import assert from "node:assert/strict";
 import { run } from "../support/command.ts";
-import { Disk, loopDisk } from "../support/disk.ts";
+import { type Disk, loopDisk } from "../support/disk.ts";
+import { FreezableDisk } from "../support/freezable_disk.ts";
 import { httpStatus } from "../support/http.ts";
 import { childPids, isIn, isRunning, serverPid, untilAtRest } from "../support/processes.ts";
 import { FORWARDED_SIGNALS } from "../../mod/signals.ts";
 import { type SignalName, SIGNALS } from "../../mod/linux.ts";
 import { prove } from "../support/soak.ts";
-import { fsck, mountsOn, type Place, place, systemTest } from "../support/system.ts";
+import { fsck, mountsOn, place, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 import type { Wrapper } from "../support/wrapper.ts";
 
@@ -22,42 +23,6 @@ const ALL: readonly SignalName[] = [...FORWARDED_SIGNALS.map(({ name }) => name)
 const MIB = 1024 ** 2;
 /** Runs go on side by side: most of one is a wait for the kernel, or for the disk. */
 const LANES = 4;
-
-/** A disk whose image lies on another one, which can be frozen: then what writes to it blocks. */
-class FreezableDisk implements AsyncDisposable {
-  #frozen = false;
-  private constructor(readonly disk: Disk, readonly directory: string) {}
-
-  /** Not plugged in yet. */
-  static async make(outer: Disk, where: Place): Promise<FreezableDisk> {
-    const directory = `${where.directory}/outer`;
-    await Deno.mkdir(directory);
-    await run("mount", outer.path, directory);
-    const disk = await Disk.make({ fstype: "ext4", directory });
-    return new FreezableDisk(disk, directory);
-  }
-
-  async freeze(): Promise<void> {
-    await run("sync", "-f", this.directory);
-    await run("fsfreeze", "--freeze", this.directory);
-    this.#frozen = true;
-  }
-
-  async thaw(): Promise<void> {
-    if (this.#frozen) await run("fsfreeze", "--unfreeze", this.directory);
-    this.#frozen = false;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.thaw();
-    await this.disk[Symbol.asyncDispose]();
-    // The kernel lets go of the image a moment after its loop device is gone.
-    await until(
-      () => run("umount", this.directory).then(() => true, () => false),
-      `${this.directory} is unmounted`,
-    );
-  }
-}
 
 /** A request that was begun; `finish` sends the rest and gives the status, 0 where nobody answers. */
 async function beginUpload(address: string) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Ahead } from "../../mod/ahead.ts";
 import { Failure, type ServerStatus } from "../../mod/exit.ts";
 import { findBlkid, findProgram, findServer } from "../../mod/find_program.ts";
-import type { Launcher } from "../../mod/launch.ts";
+import type { Launcher, LaunchReport } from "../../mod/launch.ts";
 import { superviseServer } from "../../mod/server.ts";
 import { Signals } from "../../mod/signals.ts";
 import type { Clock } from "../../mod/world.ts";
@@ -117,6 +117,50 @@ Deno.test("arguments that are too long are no passing trouble", () => {
     message: /^Cannot run rest-server: argument list too long \(E2BIG\); shorten arguments/,
     cause,
   });
+});
+
+Deno.test("P8: a SIGHUP of the launch waits until rest-server has its handler", async () => {
+  let nowMs = 0;
+  const sleepers: { untilMs: number; wake: () => void }[] = [];
+  const clock: Clock = {
+    now: () => nowMs,
+    sleep: (ms) =>
+      ms <= 0
+        ? Promise.resolve()
+        : new Promise((wake) => void sleepers.push({ untilMs: nowMs + ms, wake })),
+  };
+  const pass = async (ms: number) => {
+    nowMs += ms;
+    for (const { untilMs, wake } of sleepers) if (untilMs <= nowMs) wake();
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+  };
+  const got: string[] = [];
+  const end = Promise.withResolvers<ServerStatus>();
+  const launched = Promise.withResolvers<LaunchReport>();
+  const server = {
+    pid: 7,
+    status: end.promise,
+    launched: launched.promise,
+    kill: (signal: string) => void got.push(`${nowMs} ${signal}`),
+  };
+  const signals = new Signals();
+  const options = { stopMs: 1000, usesHtpasswd: true };
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const supervised = superviseServer(server, signals, options, worldOf({ clock, log }));
+  signals.take("SIGHUP", 0);
+  await pass(500);
+  launched.resolve({ warnings: [], failure: null, executed: true });
+  await pass(0);
+  await pass(900);
+  assert.deepEqual(got, []);
+  await pass(100);
+  assert.deepEqual(got, ["1500 SIGHUP"]);
+  // From then on at once.
+  signals.take("SIGHUP", 0);
+  await pass(0);
+  assert.deepEqual(got, ["1500 SIGHUP", "1500 SIGHUP"]);
+  end.resolve({ code: 1, signal: null });
+  assert.deepEqual((await supervised).ending, { kind: "exited", code: 1 });
 });
 
 Deno.test("P7: a rest-server that SIGKILL does not end is spoken of after 1, 2 and 4 minutes", async () => {
