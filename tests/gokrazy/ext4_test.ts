@@ -1,10 +1,12 @@
 /**
- * One boot on kernel.arm64 with an ext4 disk: checked, late, used, restarted, stopped, and switched off
- * during a backup. The smoke test is this file with one round in place of five.
+ * One boot on kernel.arm64 with an ext4 disk: checked, late, used, restarted, stopped, pulled with a clock that
+ * is years off, pulled during a backup, and switched off during one. The smoke test
+ * is this file with one round in place of five.
  *
  * @module
  */
 import assert from "node:assert/strict";
+import { httpStatus } from "../support/http.ts";
 import { restic, resticRoundTrip } from "../support/restic.ts";
 import { prove, rounds } from "../support/soak.ts";
 import { until } from "../support/wait.ts";
@@ -12,12 +14,14 @@ import {
   checkFiles,
   listens,
   mountCount,
+  serverPid,
   servesAgain,
   startBackup,
   untilInGuest,
   untilUptime,
   writeRandom,
 } from "./support/backup.ts";
+import { GuestClock } from "./support/clock.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
 import { rootDigest } from "./support/image.ts";
 import { ARM64, BACKUP, CHECKED, EXT4 } from "./support/services.ts";
@@ -39,6 +43,8 @@ const SERVED_SECONDS = 5;
 /** How soon rest-server is stopped after its disk was pulled out, and serves when it is back. */
 const STOPPED_SECONDS = 5;
 const BACK_SECONDS = 15;
+/** By then it has looked once more: for its disk each second, at the disk that it serves each 2 s. */
+const LOOK_SECONDS = 3;
 /** Having served for so long, a disk is not one that comes and goes. */
 const STEADY_SECONDS = 11;
 
@@ -158,6 +164,57 @@ await session.scenario(
       await machine.web.press("restart", SERVICE);
       await servesAgain(machine, SERVICE, Pid, EXT4.port);
     }
+  },
+);
+
+await session.scenario(
+  "the clock set forward and back by years: served on, a pull is noticed, and the disk served again",
+  300,
+  async () => {
+    const { machine } = session;
+    const service = await machine.web.status(SERVICE);
+    const server = await serverPid(machine);
+    await using clock = await GuestClock.of(machine);
+    const servesOn = async () => {
+      assert.equal(await serverPid(machine), server, "another rest-server");
+      assert.equal(await httpStatus(`http://${machine.address(EXT4.port)}/config`), 200);
+    };
+    const look = async () => untilUptime(machine, await machine.uptimeSeconds() + LOOK_SECONDS);
+    const forward = await clock.jump(10);
+    await look();
+    await servesOn();
+    const back = await clock.jump(-20);
+    await servesOn();
+
+    const pulledSeconds = await machine.uptimeSeconds();
+    await machine.pull(disk);
+    const stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
+    assert(stopped <= STOPPED_SECONDS, `stopped only after ${stopped} s`);
+    await machine.web.log(SERVICE, new RegExp(`^${back}-.* waiting for UUID=`));
+
+    const forwardAgain = await clock.jump(15);
+    await look();
+    const backAgain = await clock.jump(-30);
+    const pluggedSeconds = await machine.uptimeSeconds();
+    await machine.plug(disk);
+    const served = await untilInGuest(machine, listens(EXT4.port)) - pluggedSeconds;
+    console.log(
+      `gokrazy: after the clock was set, stopped ${stopped.toFixed(2)} s after the pull, ` +
+        `served ${served.toFixed(2)} s after it was back`,
+    );
+    assert(served <= BACK_SECONDS, `served only after ${served} s`);
+    const lines = await machine.web.log(SERVICE, new RegExp(`^${backAgain}-.* serving "`));
+    const years = new RegExp(`^(${forward}|${back}|${forwardAgain}|${backAgain})-`);
+    // How often it says what it waits for depends on what it sees come.
+    const steps = lines.filter((line) => years.test(line) && !line.includes(" waiting for "));
+    const expected = [
+      ...[" is lost: ", " rest-server has ended", " detached "].map((text) => [back, text]),
+      ...[" mounted ", " was not unmounted cleanly", " serving "].map((text) => [backAgain, text]),
+    ];
+    const said = expected.map(([year, text]) => new RegExp(`^${year}-.*${text}`));
+    assert.equal(steps.length, said.length, steps.join("\n"));
+    for (const [i, line] of steps.entries()) assert.match(line, said[i]!);
+    assert.deepEqual(await machine.web.status(SERVICE), service, "another process");
   },
 );
 
