@@ -100,6 +100,7 @@ await session.scenario(
         // The first line of the log: gokrazy keeps 100.
         /gokrazy: attempt \d+, starting/,
         /: MNT_CHECK=1 \(environment\)$/m,
+        /: sandbox: Landlock version \d+: rest-server may write only /m,
         /: mount: command: mount -t ext4 -o \S+ \/dev\/sda \/perm\/checked$/m,
         /: fine: nothing must be changed \(0 errors/m,
         /should not be supervised, stopping/,
@@ -145,6 +146,32 @@ await session.scenario(
   async () => {
     const directory = `${await session.directory()}/round-trip`;
     await resticRoundTrip(session.machine.address(EXT4.port), directory);
+  },
+);
+
+await session.scenario(
+  "rest-server is in its sandbox: a symlink on the disk leads it nowhere else",
+  60,
+  async () => {
+    const { machine } = session;
+    const server = await serverPid(machine);
+    assert.match(await machine.sh(`grep ^NoNewPrivs: /proc/${server}/status`), /:\s+1$/);
+    const lines = await machine.web.log(SERVICE, /start server on/);
+    assert.doesNotMatch(lines.join("\n"), /Landlock|sandbox/);
+
+    const repository = (link: string) =>
+      `http://${machine.address(EXT4.port)}/${link}/?create=true`;
+    const create = (link: string) => httpStatus(repository(link), { method: "POST" });
+    await machine.sh(`mkdir /perm/outside ${TARGET}/inside
+      ln -s /perm/outside ${TARGET}/restic/outside
+      ln -s ${TARGET}/inside ${TARGET}/restic/inside`);
+    assert.equal(await create("outside"), 500);
+    assert.equal(await machine.sh("ls -A /perm/outside"), "");
+    // The same, with the disk behind the symlink: that is what made the difference.
+    assert.equal(await create("inside"), 200);
+    assert.match(await machine.sh(`ls -A ${TARGET}/inside`), /^data$/m);
+    await machine.sh(`cd ${TARGET}; rm -r inside restic/inside restic/outside
+      rmdir /perm/outside`);
   },
 );
 
