@@ -24,6 +24,7 @@ import {
 import { GuestClock } from "./support/clock.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
 import { rootDigest } from "./support/image.ts";
+import { permFiles } from "./support/perm.ts";
 import { ARM64, BACKUP, CHECKED, EXT4 } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
@@ -47,6 +48,21 @@ const BACK_SECONDS = 15;
 const LOOK_SECONDS = 3;
 /** Having served for so long, a disk is not one that comes and goes. */
 const STEADY_SECONDS = 11;
+/** A file of somebody else's on /perm, made before the disk is first there, and how it is listed. */
+const NEIGHBOUR = {
+  script: "mkdir /perm/neighbour; echo kept >/perm/neighbour/file",
+  lines: [
+    "neighbour/",
+    "neighbour/file 5 78051faade059d70866df6a3fb83ef348721fd74a87e93ef95c493f87d0d236b",
+  ],
+};
+/** What is written to /perm in these tests by others than the program. */
+const WRITTEN_BY_GOKRAZY = {
+  "init: what its symlink /var leads to": /^var\/(run -> \/run)?$/,
+  "init: a home for each service that it starts, and those in it": /^home\/([^/]+\/)?$/,
+  "ntp: the time, for the next boot": /^home\/ntp\/ntp-time-at-last-shutdown \d+ /,
+  "randomd: a seed for the next boot": /^random\.seed \d+ /,
+};
 
 const session = new Session(ARM64, { ports: [EXT4.port] });
 let disk: GuestDisk;
@@ -79,6 +95,7 @@ await session.scenario(
     const machine = await session.boot();
     disk = await makeDisk(await session.directory(), "ext4", "ext4", EXT4.identity, 256);
     assert.equal((await machine.web.status(SERVICE)).Stopped, false);
+    await machine.sh(NEIGHBOUR.script);
   },
 );
 
@@ -392,5 +409,17 @@ await session.scenario("no boot has changed the root file system", 120, async ()
   const own = await rootDigest(`${await session.directory()}/system.img`);
   assert.equal(own, await rootDigest(session.image.path));
 });
+
+await session.scenario(
+  "all boots have left on /perm what was there, and an empty directory for the disk",
+  120,
+  async () => {
+    const before = await permFiles(session.image.path);
+    const after = await permFiles(`${await session.directory()}/system.img`);
+    const gokrazys = Object.values(WRITTEN_BY_GOKRAZY);
+    const left = after.filter((line) => !gokrazys.some((pattern) => pattern.test(line)));
+    assert.deepEqual(left, [...before, ...NEIGHBOUR.lines, "backup/"].toSorted());
+  },
+);
 
 session.close();
