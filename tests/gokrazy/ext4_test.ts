@@ -1,10 +1,12 @@
 /**
- * One boot on kernel.arm64 with an ext4 disk: checked, late, used, restarted, stopped, and switched off
- * during a backup. The smoke test is this file with one round in place of five.
+ * One boot on kernel.arm64 with an ext4 disk: checked, late, used, restarted, stopped, pulled with a clock that
+ * is years off, forgotten by the kernel and pulled during a backup, and switched off during one. The smoke test
+ * is this file with one round in place of five.
  *
  * @module
  */
 import assert from "node:assert/strict";
+import { httpStatus } from "../support/http.ts";
 import { restic, resticRoundTrip } from "../support/restic.ts";
 import { prove, rounds } from "../support/soak.ts";
 import { until } from "../support/wait.ts";
@@ -12,14 +14,17 @@ import {
   checkFiles,
   listens,
   mountCount,
+  serverPid,
   servesAgain,
   startBackup,
   untilInGuest,
   untilUptime,
   writeRandom,
 } from "./support/backup.ts";
+import { GuestClock } from "./support/clock.ts";
 import { copyOut, fsck, type GuestDisk, makeDisk } from "./support/disks.ts";
 import { rootDigest } from "./support/image.ts";
+import { permFiles } from "./support/perm.ts";
 import { ARM64, BACKUP, CHECKED, EXT4 } from "./support/services.ts";
 import { Session } from "./support/session.ts";
 
@@ -39,11 +44,49 @@ const SERVED_SECONDS = 5;
 /** How soon rest-server is stopped after its disk was pulled out, and serves when it is back. */
 const STOPPED_SECONDS = 5;
 const BACK_SECONDS = 15;
+/** By then it has looked once more: for its disk each second, at the disk that it serves each 2 s. */
+const LOOK_SECONDS = 3;
 /** Having served for so long, a disk is not one that comes and goes. */
 const STEADY_SECONDS = 11;
+/** A file of somebody else's on /perm, made before the disk is first there, and how it is listed. */
+const NEIGHBOUR = {
+  script: "mkdir /perm/neighbour; echo kept >/perm/neighbour/file",
+  lines: [
+    "neighbour/",
+    "neighbour/file 5 78051faade059d70866df6a3fb83ef348721fd74a87e93ef95c493f87d0d236b",
+  ],
+};
+/** What is written to /perm in these tests by others than the program. */
+const WRITTEN_BY_GOKRAZY = {
+  "init: what its symlink /var leads to": /^var\/(run -> \/run)?$/,
+  "init: a home for each service that it starts, and those in it": /^home\/([^/]+\/)?$/,
+  "ntp: the time, for the next boot": /^home\/ntp\/ntp-time-at-last-shutdown \d+ /,
+  "randomd: a seed for the next boot": /^random\.seed \d+ /,
+};
 
 const session = new Session(ARM64, { ports: [EXT4.port] });
 let disk: GuestDisk;
+
+/** Takes the disk away while a backup is uploaded; gives how long rest-server went on, in guest time. */
+async function loseDuringUpload(takeAway: () => Promise<unknown>): Promise<number> {
+  const { machine } = session;
+  const source = `${await session.directory()}/upload`;
+  if (await Deno.stat(source).catch(() => null) === null) await writeRandom(source, 60);
+  const unfinished = `find ${TARGET}/restic/data -name '*.rest-server-temp*'`;
+  // What an earlier one left says nothing of this one.
+  await machine.sh(`${unfinished} -exec rm {} +`);
+  let stopped: number;
+  {
+    await using _backup = await startBackup(machine.address(EXT4.port), source, 512);
+    await untilInGuest(machine, `${unfinished} | grep -q .`);
+    const takenSeconds = await machine.uptimeSeconds();
+    await takeAway();
+    stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - takenSeconds;
+  }
+  await untilInGuest(machine, `! grep -q ' ${TARGET} ' /proc/mounts`);
+  assert.equal(await machine.sh(`ls -A ${TARGET}`), "", "written below the mountpoint");
+  return stopped;
+}
 
 await session.scenario(
   "gokrazy boots on kernel.arm64 and shows its web interface",
@@ -52,6 +95,7 @@ await session.scenario(
     const machine = await session.boot();
     disk = await makeDisk(await session.directory(), "ext4", "ext4", EXT4.identity, 256);
     assert.equal((await machine.web.status(SERVICE)).Stopped, false);
+    await machine.sh(NEIGHBOUR.script);
   },
 );
 
@@ -73,6 +117,7 @@ await session.scenario(
         // The first line of the log: gokrazy keeps 100.
         /gokrazy: attempt \d+, starting/,
         /: MNT_CHECK=1 \(environment\)$/m,
+        /: sandbox: Landlock version \d+: rest-server may write only /m,
         /: mount: command: mount -t ext4 -o \S+ \/dev\/sda \/perm\/checked$/m,
         /: fine: nothing must be changed \(0 errors/m,
         /should not be supervised, stopping/,
@@ -122,6 +167,32 @@ await session.scenario(
 );
 
 await session.scenario(
+  "rest-server is in its sandbox: a symlink on the disk leads it nowhere else",
+  60,
+  async () => {
+    const { machine } = session;
+    const server = await serverPid(machine);
+    assert.match(await machine.sh(`grep ^NoNewPrivs: /proc/${server}/status`), /:\s+1$/);
+    const lines = await machine.web.log(SERVICE, /start server on/);
+    assert.doesNotMatch(lines.join("\n"), /Landlock|sandbox/);
+
+    const repository = (link: string) =>
+      `http://${machine.address(EXT4.port)}/${link}/?create=true`;
+    const create = (link: string) => httpStatus(repository(link), { method: "POST" });
+    await machine.sh(`mkdir /perm/outside ${TARGET}/inside
+      ln -s /perm/outside ${TARGET}/restic/outside
+      ln -s ${TARGET}/inside ${TARGET}/restic/inside`);
+    assert.equal(await create("outside"), 500);
+    assert.equal(await machine.sh("ls -A /perm/outside"), "");
+    // The same, with the disk behind the symlink: that is what made the difference.
+    assert.equal(await create("inside"), 200);
+    assert.match(await machine.sh(`ls -A ${TARGET}/inside`), /^data$/m);
+    await machine.sh(`cd ${TARGET}; rm -r inside restic/inside restic/outside
+      rmdir /perm/outside`);
+  },
+);
+
+await session.scenario(
   `Restart comes back with one mount, ${ROUNDS} times`,
   60 * ROUNDS,
   async () => {
@@ -162,12 +233,84 @@ await session.scenario(
 );
 
 await session.scenario(
+  "the clock set forward and back by years: served on, a pull is noticed, and the disk served again",
+  300,
+  async () => {
+    const { machine } = session;
+    const service = await machine.web.status(SERVICE);
+    const server = await serverPid(machine);
+    await using clock = await GuestClock.of(machine);
+    const servesOn = async () => {
+      assert.equal(await serverPid(machine), server, "another rest-server");
+      assert.equal(await httpStatus(`http://${machine.address(EXT4.port)}/config`), 200);
+    };
+    const look = async () => untilUptime(machine, await machine.uptimeSeconds() + LOOK_SECONDS);
+    const forward = await clock.jump(10);
+    await look();
+    await servesOn();
+    const back = await clock.jump(-20);
+    await servesOn();
+
+    const pulledSeconds = await machine.uptimeSeconds();
+    await machine.pull(disk);
+    const stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
+    assert(stopped <= STOPPED_SECONDS, `stopped only after ${stopped} s`);
+    await machine.web.log(SERVICE, new RegExp(`^${back}-.* waiting for UUID=`));
+
+    const forwardAgain = await clock.jump(15);
+    await look();
+    const backAgain = await clock.jump(-30);
+    const pluggedSeconds = await machine.uptimeSeconds();
+    await machine.plug(disk);
+    const served = await untilInGuest(machine, listens(EXT4.port)) - pluggedSeconds;
+    console.log(
+      `gokrazy: after the clock was set, stopped ${stopped.toFixed(2)} s after the pull, ` +
+        `served ${served.toFixed(2)} s after it was back`,
+    );
+    assert(served <= BACK_SECONDS, `served only after ${served} s`);
+    const lines = await machine.web.log(SERVICE, new RegExp(`^${backAgain}-.* serving "`));
+    const years = new RegExp(`^(${forward}|${back}|${forwardAgain}|${backAgain})-`);
+    // How often it says what it waits for depends on what it sees come.
+    const steps = lines.filter((line) => years.test(line) && !line.includes(" waiting for "));
+    const expected = [
+      ...[" is lost: ", " rest-server has ended", " detached "].map((text) => [back, text]),
+      ...[" mounted ", " was not unmounted cleanly", " serving "].map((text) => [backAgain, text]),
+    ];
+    const said = expected.map(([year, text]) => new RegExp(`^${year}-.*${text}`));
+    assert.equal(steps.length, said.length, steps.join("\n"));
+    for (const [i, line] of steps.entries()) assert.match(line, said[i]!);
+    assert.deepEqual(await machine.web.status(SERVICE), service, "another process");
+  },
+);
+
+await session.scenario(
+  "a disk that the kernel is told to forget during an upload is let go, and served when it is plugged in again",
+  180,
+  async () => {
+    const { machine } = session;
+    const { Pid } = await machine.web.status(SERVICE);
+    const name = await machine.sh(`sed -n 's|^/dev/\\(.*\\) ${TARGET} .*|\\1|p' /proc/mounts`);
+    const stopped = await loseDuringUpload(() =>
+      machine.sh(`echo 1 >/sys/block/${name}/device/delete`)
+    );
+    await machine.sh(`! [ -e /sys/block/${name} ]`);
+    await machine.pull(disk);
+    const pluggedSeconds = await machine.uptimeSeconds();
+    await machine.plug(disk);
+    const served = await untilInGuest(machine, listens(EXT4.port)) - pluggedSeconds;
+    assert.equal(await mountCount(machine, TARGET), 1);
+    assert.equal((await machine.web.status(SERVICE)).Pid, Pid, "another process");
+    assert(stopped <= STOPPED_SECONDS, `stopped only after ${stopped} s`);
+    assert(served <= BACK_SECONDS, `served only after ${served} s`);
+  },
+);
+
+await session.scenario(
   `a disk pulled out during an upload comes back under another name, ${PULL_ROUNDS} times`,
   180 * PULL_ROUNDS,
   async () => {
     const { machine } = session;
     const directory = await session.directory();
-    await writeRandom(`${directory}/upload`, 60);
     const { Pid } = await machine.web.status(SERVICE);
     // It takes the name that the disk had.
     const decoy = await makeDisk(directory, "decoy", "blank", {}, 1);
@@ -178,18 +321,7 @@ await session.scenario(
       for (; tally.done < tally.count; tally.done++) {
         // A disk that is lost within 10 s each time is served again with growing pauses.
         await untilUptime(machine, back + STEADY_SECONDS);
-        const unfinished = `find ${TARGET}/restic/data -name '*.rest-server-temp*' | grep -q .`;
-        let stopped: number;
-        {
-          await using _backup = await startBackup(address, `${directory}/upload`, 512);
-          await untilInGuest(machine, unfinished);
-          const pulledSeconds = await machine.uptimeSeconds();
-          await machine.pull(disk);
-          stopped = await untilInGuest(machine, `! ${listens(EXT4.port)}`) - pulledSeconds;
-        }
-        await untilInGuest(machine, `! grep -q ' ${TARGET} ' /proc/mounts`);
-        assert.equal(await machine.sh(`ls -A ${TARGET}`), "", "written below the mountpoint");
-
+        const stopped = await loseDuringUpload(() => machine.pull(disk));
         await machine.plug(decoy);
         await untilInGuest(machine, "[ -b /dev/sda ]");
         const pluggedSeconds = await machine.uptimeSeconds();
@@ -277,5 +409,17 @@ await session.scenario("no boot has changed the root file system", 120, async ()
   const own = await rootDigest(`${await session.directory()}/system.img`);
   assert.equal(own, await rootDigest(session.image.path));
 });
+
+await session.scenario(
+  "all boots have left on /perm what was there, and an empty directory for the disk",
+  120,
+  async () => {
+    const before = await permFiles(session.image.path);
+    const after = await permFiles(`${await session.directory()}/system.img`);
+    const gokrazys = Object.values(WRITTEN_BY_GOKRAZY);
+    const left = after.filter((line) => !gokrazys.some((pattern) => pattern.test(line)));
+    assert.deepEqual(left, [...before, ...NEIGHBOUR.lines, "backup/"].toSorted());
+  },
+);
 
 session.close();

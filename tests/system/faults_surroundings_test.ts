@@ -97,7 +97,7 @@ await faultTests([
   {
     name: "clock: a jump of the time of day",
     ignored:
-      "needs clock_settime(2), which would turn the clock of the whole machine: see tests/gokrazy/faults_test.ts",
+      "needs clock_settime(2), which would turn the clock of the whole machine: see tests/gokrazy/ext4_test.ts",
     says: null,
     processes: "serves on",
     mounts: 1,

@@ -35,6 +35,14 @@ export async function mountCount(machine: Machine, target: string): Promise<numb
   return Number(await machine.sh(`grep -c ' ${target} ' /proc/mounts || true`));
 }
 
+/** The rest-server that runs in the guest. @throws {Error} where it is not one. */
+export async function serverPid(machine: Machine): Promise<number> {
+  const found = "grep -l -a ^/user/rest-server /proc/[0-9]*/cmdline 2>/dev/null";
+  const paths = (await machine.sh(found)).split("\n");
+  if (paths.length !== 1) throw new Error(`not one rest-server: ${paths}`);
+  return Number(paths[0]!.split("/")[2]);
+}
+
 /** Waits until a service has a process other than `pid`, and its rest-server listens. */
 export async function servesAgain(machine: Machine, service: string, pid: number, port: number) {
   await until(async () => {

@@ -28,7 +28,7 @@ export const PACKAGE = `${ROOT}dist/out/gokrazy`;
 /** Size of the whole storage; gok puts two roots of 500 MB before /perm. */
 const STORAGE_BYTES = 1_258_299_392;
 /** What gok leaves for /perm: see the mkfs line that it prints. */
-const PERM = { offsetBytes: 1_157_627_904, sizeKib: 98_295 };
+export const PERM = { offsetBytes: 1_157_627_904, sizeKib: 98_295 };
 /** The active root file system, by gok's fixed layout. */
 const ROOT_OFFSET_BYTES = 8192 * 512 + 100 * 1024 ** 2;
 
