@@ -95,10 +95,11 @@ export async function probe(
   if (place.kind !== "on its target") return lost(describeLoss(place, info));
   const holder = mountHolding(mounts, mount.path);
   if (holder !== place.info) return lost(describeCover(holder));
-  const options = judgeOptions(place.info, info);
-  if (options.lost !== null) return options;
+  // First: a kernel shuts the file system down when its disk is pulled, and the cable is to blame then.
   const devices = await judgeDevices(mounted, mount, world);
   if (devices.lost !== null) return devices;
+  const options = judgeOptions(place.info, info);
+  if (options.lost !== null) return options;
   const read = await readAnything(mount, mounted, world);
   if (read.lost !== null) return read;
   const troubles = [

@@ -13,10 +13,12 @@ import type { TargetLock } from "./lock.ts";
 import { type Loss, watchDisk } from "./loss.ts";
 import { type Mounted, requireOnMount } from "./mount.ts";
 import { freeWaiters, isRemote, untilStopped } from "./remote.ts";
+import type { SignalName } from "./linux.ts";
 import { markProcess, markServer } from "./processes.ts";
 import type { Run } from "./run.ts";
 import { parseServerArgs, type ServerArgs } from "./server_args.ts";
 import { superviseServer } from "./server.ts";
+import { FORWARDED_SIGNALS } from "./signals.ts";
 import { endSurvivors } from "./survivors.ts";
 import { releaseWhenQuiet, syncWhenWritten } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -56,11 +58,11 @@ export async function serveMounted(
   const { plan, watched } = await untilStopped(prepared, signals.stopping);
   signals.stopping.throwIfAborted();
 
-  const server = ahead.take().launch(plan, mounted.rootFd);
   const { watchMs } = run.config;
   const text = `serving "${mount.path}" from "${mounted.found.source}"`;
   const path = mount.path;
-  const served = await superviseLaunched(run, serverArgs, server, {
+  const launch = () => ahead.take().launch(plan, mounted.rootFd);
+  const served = await superviseLaunched(run, serverArgs, launch, (server) => ({
     text,
     path,
     beside: (ended) => {
@@ -75,7 +77,7 @@ export async function serveMounted(
     ...(isRemote(mounted)
       ? { onStuck: () => freeWaiters(`process ${server.pid}`, mounted, world) }
       : {}),
-  });
+  }));
   await endSurvivors(program, lock.path, world);
   if (!served.lost) await removeSocket(serverArgs.listen, directory, world);
   return served;
@@ -91,9 +93,9 @@ export async function serve(run: Run, program: string): Promise<Served> {
   );
   const serverArgs = parseServerArgs(args);
   const plan = await planLaunch(program, config, serverArgs, null, directory, world);
-  const server = new Ahead(args, null, world).take().launch(plan, null);
+  const launch = () => new Ahead(args, null, world).take().launch(plan, null);
   const text = "serving without a mount";
-  return await superviseLaunched(run, serverArgs, server, { text });
+  return await superviseLaunched(run, serverArgs, launch, () => ({ text }));
 }
 
 /** What is done while rest-server lives, until `ended` is aborted. */
@@ -111,16 +113,36 @@ interface Beside {
 }
 
 /**
- * Supervises a server from its launcher on.
+ * Supervises a server from its launcher on; one that a signal has ended alone is started again.
  *
  * @throws {Failure} where the launcher says why it did not start rest-server.
  */
 async function superviseLaunched(
   run: Run,
   serverArgs: ServerArgs,
+  launch: () => LaunchedServer,
+  besideOf: (server: LaunchedServer) => Beside,
+): Promise<Served> {
+  for (;;) {
+    const server = launch();
+    const served = await superviseOnce(run, serverArgs, server, besideOf(server));
+    if (served !== null) return served;
+  }
+}
+
+/** What a signal for the whole process group does to a launcher: the program itself goes on at these. */
+function endsLauncherAlone(signal: SignalName): boolean {
+  return signal === "SIGUSR1" ||
+    FORWARDED_SIGNALS.some(({ name, alone }) => name === signal && alone === "nothing");
+}
+
+/** As {@linkcode superviseLaunched}; `null` where the launcher is to be started again. */
+async function superviseOnce(
+  run: Run,
+  serverArgs: ServerArgs,
   server: LaunchedServer,
   { text, path, beside, watch, onStop, onStuck }: Beside,
-): Promise<Served> {
+): Promise<Served | null> {
   const { signals, world } = run;
   const startedMs = world.clock.now();
   const done = new AbortController();
@@ -152,6 +174,11 @@ async function superviseLaunched(
       `Cannot start rest-server: its launcher ended with exit code ${ending.code} before it could; ` +
         "its own lines above say why; check the limits on processes, descriptors and memory",
     );
+  }
+  if (!executed && !lost && ending.kind === "killed" && endsLauncherAlone(ending.signal)) {
+    const text = `${ending.signal} has ended the launcher of rest-server: starting it again`;
+    world.log.warn(text, { event: "launch-warning" });
+    return null;
   }
   sayEnd(ending, lost, server.pid, world);
   return { ending, livedMs: world.clock.now() - startedMs, lost };

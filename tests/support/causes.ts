@@ -6,6 +6,7 @@
 import { run } from "./command.ts";
 import type { Disk } from "./disk.ts";
 import type { Stage } from "./faults.ts";
+import { until } from "./wait.ts";
 import { readMounts } from "./system.ts";
 
 /** The cure of a fault that is held in {@linkcode Stage.cause}. */
@@ -156,7 +157,9 @@ export async function group(
     for (const pid of procs.split("\n").filter(Boolean)) {
       await Deno.writeTextFile(`${root}/cgroup.procs`, pid).catch(() => {});
     }
-    await Deno.remove(path);
+    // What has just ended is a member for a moment more.
+    const remove = () => Deno.remove(path).then(() => true, () => false);
+    await until(remove, "an empty group of processes");
   });
   return {
     procs: `${path}/cgroup.procs`,

@@ -42,6 +42,7 @@ async function waitFor(given: Given) {
   const stop = new AbortController();
   let nowMs = 1000;
   const world = worldOf({
+    pid: 1,
     clock: {
       now: () => nowMs,
       sleep(ms) {
@@ -51,7 +52,7 @@ async function waitFor(given: Given) {
       },
     },
     log: { info: () => {}, warn: (line: string) => said.push(line), error: () => {} },
-    files: filesOf({ [LOCK]: "", ...nodes }),
+    files: filesOf({ [LOCK]: "", "/proc": "1\n7\nself", ...nodes }),
     processes: {
       open(pid) {
         if (openErrno !== undefined) return { errno: openErrno };
@@ -148,7 +149,7 @@ for (const [what, given] of Object.entries(OTHERS)) {
     assert.deepEqual(said, []);
     assert.match(
       holder(thrown)!,
-      /^(some process holds|the rest-server of an earlier run, process 7, still holds)/,
+      /^(some process holds|process 7 \("\w*"\) holds|the rest-server of an earlier run, process 7, still holds)/,
     );
   });
 }
