@@ -64,11 +64,15 @@ export class Orphan {
     stopping.throwIfAborted();
   }
 
+  /** The lock file without symlinks; as it is where it was just removed. */
+  async #realPath(): Promise<string> {
+    return await this.world.files.realPath(this.path).catch(() => this.path);
+  }
+
   /** Who holds the lock, though no file says so: what a script left behind that was run as rest-server. */
   async #describeHolder(): Promise<string> {
     const { path, world } = this;
-    const real = await world.files.realPath(path).catch(() => path);
-    const [holder] = await findHoldersOf(real, "everywhere", world);
+    const [holder] = await findHoldersOf(await this.#realPath(), "everywhere", world);
     if (holder === undefined) return `some process holds "${path}"`;
     return `process ${holder.pid} ("${holder.name}") holds "${path}"`;
   }
@@ -113,7 +117,7 @@ export class Orphan {
     const { world } = this;
     const now = await markServer(server.pid, world);
     if (now?.startTime !== server.startTime || now.executable !== server.executable) return false;
-    return await hasOpen(server.pid, await world.files.realPath(this.path), world);
+    return await hasOpen(server.pid, await this.#realPath(), world);
   }
 
   #sayHanging({ pid, atMs }: { readonly pid: number; readonly atMs: number }): void {

@@ -71,11 +71,11 @@ async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
   const lock = await lockTarget(target, run.world, run.signals.stopping);
   // Not before: the status of a target is that of the run that has its lock.
   progress.note({ source: mount.source.text, target });
+  const left: Mounted[] = [];
   try {
     await using ahead = new Ahead(run.args, lock, run.world);
     ahead.begin();
     const programs = await findPrograms(run.config, mount, run.world);
-    const left: Mounted[] = [];
     for (let losses = 1;; losses++) {
       const once = await serveOnce(run, programs, mount, target, lock, ahead);
       const { served, mounted, unmounted } = once;
@@ -88,6 +88,10 @@ async function serveOnMount(run: Run, mount: MountConfig): Promise<Ending> {
       if (served.livedMs >= SHORT_LIFE_MS) losses = 1;
       await waitAfterLoss(losses, run);
     }
+  } catch (error) {
+    // A stop while the disk is waited for is not clean where a mount of ours is still there.
+    if (error !== run.signals.stopSignal || !await sayLeft(left, run.world)) throw error;
+    return withUnmount(ending(error, run), false);
   } finally {
     await lock.release();
   }

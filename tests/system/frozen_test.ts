@@ -7,17 +7,22 @@ import { isIn, isRunning, serverPid } from "../support/processes.ts";
 import { mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
 
-const OUTER = { fstype: "ext4", sizeBytes: 256 * 1024 ** 2 } as const;
+/** A disk that can be made to hang, plugged in, and a place to serve it. */
+async function plugIn(stage: AsyncDisposableStack) {
+  const outer = stage.use(await loopDisk({ fstype: "ext4", sizeBytes: 256 * 1024 ** 2 }));
+  const where = stage.use(await place());
+  const freezable = stage.use(await FreezableDisk.make(outer, where));
+  const { disk } = freezable;
+  await disk.attach();
+  return { where, freezable, disk };
+}
 
 await systemTest(
   ["program:fsfreeze"],
   "P3: killed in mount(2), which comes to its end: the mount is taken over, and unmounted at the end",
   async () => {
-    await using outer = await loopDisk(OUTER);
-    await using where = await place();
-    await using freezable = await FreezableDisk.make(outer, where);
-    const { disk } = freezable;
-    await disk.attach();
+    await using stage = new AsyncDisposableStack();
+    const { where, freezable, disk } = await plugIn(stage);
     await freezable.freeze();
     await using killed = where.serve({ source: disk.path });
     // It has begun to write by then: no signal ends it any more.
@@ -38,11 +43,8 @@ await systemTest(
   ["program:fsfreeze"],
   "P7: the last close(2) of a mount that was taken away hangs: said, and a signal is taken",
   async () => {
-    await using outer = await loopDisk(OUTER);
-    await using where = await place();
-    await using freezable = await FreezableDisk.make(outer, where);
-    const { disk } = freezable;
-    await disk.attach();
+    await using stage = new AsyncDisposableStack();
+    const { where, freezable, disk } = await plugIn(stage);
     await using wrapper = where.serve({ source: disk.path, env: { MNT_WATCH: "0.2" } });
     await wrapper.listening();
     const server = serverPid(wrapper);
