@@ -18,7 +18,7 @@ export const AREAS = {
 export type Area = keyof typeof AREAS;
 
 /** "note": it cannot be told, or it is good to know. */
-export const LEVELS = ["ok", "note", "warning", "error"] as const;
+const LEVELS = ["ok", "note", "warning", "error"] as const;
 export type Level = typeof LEVELS[number];
 
 /** One thing that was looked at. */

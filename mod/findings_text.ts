@@ -30,7 +30,7 @@ const MARK_WIDTH = 9;
 const VALUE_WIDTH = 45;
 
 /** Words of a verdict, with the numbers that led to it. */
-export function verdictText(findings: readonly Finding[]): string {
+function verdictText(findings: readonly Finding[]): string {
   const count = (level: Level, word: string) => {
     const number = findings.filter((finding) => finding.level === level).length;
     return `${number} ${word}${number === 1 ? "" : "s"}`;

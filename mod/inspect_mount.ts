@@ -34,7 +34,7 @@ export interface MountReport {
  *
  * @param fstype `null` where blkid will say it once the disk is there.
  */
-export function shownMount(spec: MountSpec, fstype: string | null): ShownMount {
+function shownMount(spec: MountSpec, fstype: string | null): ShownMount {
   const { source, target } = spec;
   const options = [formatFlags(spec.flags), maskSecrets(spec.data)].filter((part) => part !== "")
     .join(",");

@@ -7,7 +7,7 @@
 import { type Listen, resolvePath } from "./server_args.ts";
 
 /** Rights on files, from `include/uapi/linux/landlock.h`; beside each the version that brought it. */
-export const LANDLOCK_ACCESS_FS = {
+const LANDLOCK_ACCESS_FS = {
   EXECUTE: { bit: 1 << 0, since: 1 },
   WRITE_FILE: { bit: 1 << 1, since: 1 },
   READ_FILE: { bit: 1 << 2, since: 1 },
@@ -29,12 +29,12 @@ type Right = keyof typeof LANDLOCK_ACCESS_FS;
 
 /** Rights on sockets, from the same header: version 4. */
 export const LANDLOCK_ACCESS_NET_BIND_TCP = 1 << 0;
-export const LANDLOCK_ACCESS_NET_CONNECT_TCP = 1 << 1;
+const LANDLOCK_ACCESS_NET_CONNECT_TCP = 1 << 1;
 const NET_SINCE = 4;
 
 /** What ends at the sandbox's border, from the same header: version 6. */
-export const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0;
-export const LANDLOCK_SCOPE_SIGNAL = 1 << 1;
+const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0;
+const LANDLOCK_SCOPE_SIGNAL = 1 << 1;
 const SCOPE_SINCE = 6;
 
 const READS: readonly Right[] = ["EXECUTE", "READ_FILE", "READ_DIR"];

@@ -32,7 +32,7 @@ export function isLeft(mark: MountMark, left: LockNotes): boolean {
 }
 
 /** Whether a mount is the one that an earlier run made. */
-export function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
+function isSameMount(mark: MountMark, left: MountMark | undefined): boolean {
   return left !== undefined && mark.uniqueId === left.uniqueId && mark.mountId === left.mountId &&
     mark.majorMinor === left.majorMinor && isSameSource(mark, left);
 }

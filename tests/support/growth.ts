@@ -25,18 +25,6 @@ export function memoryGrowth(looks: readonly Look[]): number {
   return mean(products) / mean(squares);
 }
 
-/**
- * Of each so many minutes the look with the least memory. The program gives back from time to time what it
- * no longer needs; what is there right after it is what it keeps.
- */
-export function leastOfEach(minutes: number, looks: readonly Look[]): Look[] {
-  const times = Map.groupBy(looks, (look) => Math.floor(look.minutes / minutes));
-  return Array.from(
-    times.values(),
-    (some) => some.reduce((least, look) => look.residentKib < least.residentKib ? look : least),
-  );
-}
-
 /** The least of one figure: what is held for a moment only does not count. */
 export function minOf(looks: readonly Look[], figure: keyof Look): number {
   return Math.min(...looks.map((look) => look[figure]));

@@ -7,7 +7,7 @@ import { V8_FLAGS } from "../../dist/tasks/compile.ts";
 import { runAloud } from "../support/command.ts";
 import { loopDisk } from "../support/disk.ts";
 import { restic } from "../support/restic.ts";
-import { leastOfEach, type Look, memoryGrowth, minOf } from "../support/growth.ts";
+import { type Look, memoryGrowth, minOf } from "../support/growth.ts";
 import { prove, rounds, type Tally } from "../support/soak.ts";
 import { fsck, place, stopCleanly, systemTest } from "../support/system.ts";
 import type { Wrapper } from "../support/wrapper.ts";
@@ -18,9 +18,6 @@ const MINUTES = 150;
 const SETTLED_MINUTES = 20;
 const SETTLED_PART = 1 / 3;
 const GROWTH_MAX_KIB_PER_HOUR = 1024;
-/** As often as the program gives memory back; a short run has less time for it. */
-const RELEASE_MINUTES = 10;
-const RELEASE_PART = 1 / 15;
 /** Idle times are part of it: probes and the release of memory run in them. */
 const PAUSE_MS = 5000;
 const FILES = 20;
@@ -83,16 +80,12 @@ if (rounds(0, MINUTES) === 0) {
       const looks = await keepBusy(wrapper, where.directory, tally);
       const settledMinutes = Math.min(SETTLED_MINUTES, tally.count * SETTLED_PART);
       const settled = looks.filter(({ minutes }) => minutes >= settledMinutes);
-      const releaseMinutes = Math.min(RELEASE_MINUTES, tally.count * RELEASE_PART);
-      const growth = memoryGrowth(leastOfEach(releaseMinutes, settled));
+      const growth = memoryGrowth(settled);
       const middle = settled.length / 2;
       const [first, last] = [settled.slice(0, middle), settled.slice(middle)];
       const descriptors = [minOf(first, "descriptors"), minOf(last, "descriptors")];
       tally.measured = `${looks.length} rounds, resident ${growth.toFixed(0)} KiB an hour at ` +
-        `${minOf(last, "residentKib")} KiB (${
-          memoryGrowth(settled).toFixed(0)
-        } with what is given ` +
-        `back each ${releaseMinutes} minutes), ${descriptors.join(" and ")} descriptors`;
+        `${minOf(last, "residentKib")} KiB, ${descriptors.join(" and ")} descriptors`;
       await stopCleanly(wrapper, where.target);
       await fsck("ext4", disk);
       assert(growth < GROWTH_MAX_KIB_PER_HOUR, tally.measured);
