@@ -40,116 +40,137 @@ const LOST_STOP_MS = 2000;
 /** A process that SIGKILL has not ended by then hangs in a call of the kernel. */
 const STUCK_MS = 5000;
 
+/** rest-server, from its launcher on or as it is. */
+type Server = ServerProcess & Partial<Pick<LaunchedServer, "launched">>;
+
 /**
  * Passes signals on to rest-server until it ends, and judges its end. After a stop signal it gets
  * `stopMs`, then SIGKILL; a second SIGINT cuts the wait.
  */
 export async function superviseServer(
-  server: ServerProcess & Partial<Pick<LaunchedServer, "launched">>,
+  server: Server,
   signals: Signals,
   options: ServeOptions,
   world: World,
 ): Promise<Supervised> {
-  const { log, clock } = world;
-  const sent = new Set<SignalName>();
-  const ended = new AbortController();
-  const gone = server.status.then(() => {}, () => {});
-  let killing: Promise<void> | undefined;
-  let lost = false;
-  let running = true;
-  const launchedMs = Promise.resolve(server.launched).then(() => clock.now());
+  return await new Supervision(server, signals, options, world).run();
+}
 
-  function send(signal: SignalName): void {
-    sent.add(signal);
-    server.kill(signal);
+/** One rest-server until its end. */
+class Supervision {
+  /** Signals that it was sent. */
+  readonly #sent = new Set<SignalName>();
+  /** Aborted once it has ended. */
+  readonly #ended = new AbortController();
+  readonly #launchedMs: Promise<number>;
+  /** What ends it, once a stop or a loss has begun. */
+  #killing: Promise<void> | undefined;
+  #lost = false;
+  #running = true;
+
+  constructor(
+    readonly server: Server,
+    readonly signals: Signals,
+    readonly options: ServeOptions,
+    readonly world: World,
+  ) {
+    this.#launchedMs = Promise.resolve(server.launched).then(() => world.clock.now());
+  }
+
+  async run(): Promise<Supervised> {
+    const { server, signals, options, world } = this;
+    const unlisten = signals.listen((signal) => this.#take(signal));
+    void options.lost?.then((loss) => {
+      if (loss !== null && this.#killing === undefined && this.#running) this.#beginLoss(loss);
+    });
+    try {
+      if (signals.stopSignal !== undefined) this.#beginStop(signals.stopSignal);
+      const status = await server.status;
+      this.#running = false;
+      // Ctrl-C, and each signal of gokrazy, goes to the whole process group: our own copy of it can be a
+      // moment behind rest-server's clean end. One that we ended with its lost disk did not end by it; to
+      // wait there would keep the disk from coming back, and swallow a SIGQUIT, which then means stop.
+      const unasked = status.code === 0 || status.signal === "SIGINT" ||
+        status.signal === "SIGTERM";
+      if (unasked && !this.#lost) await world.clock.sleep(SAME_SIGNAL_MS, signals.stopping);
+      return { ending: judgeServer(status, signals.stopSignal, this.#sent), lost: this.#lost };
+    } finally {
+      this.#ended.abort();
+      unlisten();
+      await this.#killing;
+    }
+  }
+
+  #take(signal: SignalName): void {
+    const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
+    if (action === "stop" && this.#killing === undefined) this.#beginStop(signal);
+    else if (action === "pass") void this.#pass(signal, false);
+    else if (action === "reload" && this.options.usesHtpasswd) void this.#pass(signal, true);
+  }
+
+  #send(signal: SignalName): void {
+    this.#sent.add(signal);
+    this.server.kill(signal);
   }
 
   /** Kept until it does to rest-server what it is meant to do. */
-  async function pass(signal: SignalName, reloads: boolean): Promise<void> {
-    await untilTaken(signal, reloads, server.pid, await launchedMs, world, ended.signal);
-    if (!ended.signal.aborted) send(signal);
+  async #pass(signal: SignalName, reloads: boolean): Promise<void> {
+    const { server, world } = this;
+    const { signal: ended } = this.#ended;
+    await untilTaken(signal, reloads, server.pid, await this.#launchedMs, world, ended);
+    if (!ended.aborted) this.#send(signal);
+  }
+
+  #beginStop(signal: SignalName): void {
+    const { server: { pid }, options, world } = this;
+    const facts = { event: "stopping", signal, pid } as const;
+    world.log.info(`${signal}: stopping rest-server (process ${pid})`, facts);
+    options.onStop?.();
+    // With no time to give, the gentle signal would only race with SIGKILL.
+    if (options.stopMs > 0) this.#send(signal);
+    this.#killing = this.#killLater(options.stopMs);
+  }
+
+  /** What is written by now is lost, and waiting for it would only keep the disk from coming back. */
+  #beginLoss({ text, why, kernel }: Loss): void {
+    const { pid } = this.server;
+    const facts = { event: "lost", why, kernel, pid } as const;
+    this.world.log.error(`${text}; stopping rest-server (process ${pid})`, facts);
+    this.#lost = true;
+    this.#send("SIGTERM");
+    this.#killing = this.#killLater(LOST_STOP_MS);
   }
 
   /** SIGKILL once the time is over, however it gets over. */
-  async function killLater(stopMs: number): Promise<void> {
-    await clock.sleep(stopMs, AbortSignal.any([ended.signal, signals.hurrying]));
-    if (ended.signal.aborted) return;
+  async #killLater(stopMs: number): Promise<void> {
+    const { server: { pid, status }, signals, world: { clock, log } } = this;
+    await clock.sleep(stopMs, AbortSignal.any([this.#ended.signal, signals.hurrying]));
+    if (this.#ended.signal.aborted) return;
     const why = signals.hurrying.aborted
       ? "a second SIGINT asked for it"
-      : `it did not stop within ${stopMs / 1000} s${lost ? "" : " (MNT_STOP)"}`;
-    const { pid } = server;
+      : `it did not stop within ${stopMs / 1000} s${this.#lost ? "" : " (MNT_STOP)"}`;
     // Sent first: who reads the line can rely on it.
-    send("SIGKILL");
+    this.#send("SIGKILL");
     log.warn(`killing rest-server (process ${pid}): ${why}`, { event: "killing", why, pid });
-    const freeing = freeLater();
+    const freeing = this.#freeLater();
     const say = (seconds: number) =>
       log.warn(
         `rest-server (process ${pid}) has not ended ${seconds} s after SIGKILL: it hangs in the ` +
           "kernel, as on a disk that does not answer; waiting for it",
         { event: "server-hangs", seconds, pid },
       );
-    await speaking(gone, REMIND_AFTER_MS, say, world);
+    const gone = status.then(() => {}, () => {});
+    await speaking(gone, REMIND_AFTER_MS, say, this.world);
     await freeing;
   }
 
   /** Once a page is given up on, it can hang in the next one. */
-  async function freeLater(): Promise<void> {
-    for (let pauseMs = STUCK_MS; options.onStuck !== undefined; pauseMs *= 2) {
-      await clock.sleep(pauseMs, ended.signal);
-      if (ended.signal.aborted) return;
-      options.onStuck();
+  async #freeLater(): Promise<void> {
+    const { options: { onStuck }, world } = this;
+    for (let pauseMs = STUCK_MS; onStuck !== undefined; pauseMs *= 2) {
+      await world.clock.sleep(pauseMs, this.#ended.signal);
+      if (this.#ended.signal.aborted) return;
+      onStuck();
     }
-  }
-
-  function beginStop(signal: SignalName): void {
-    const { pid } = server;
-    log.info(`${signal}: stopping rest-server (process ${pid})`, {
-      event: "stopping",
-      signal,
-      pid,
-    });
-    options.onStop?.();
-    // With no time to give, the gentle signal would only race with SIGKILL.
-    if (options.stopMs > 0) send(signal);
-    killing = killLater(options.stopMs);
-  }
-
-  /** What is written by now is lost, and waiting for it would only keep the disk from coming back. */
-  function beginLoss({ text, why, kernel }: Loss): void {
-    const { pid } = server;
-    const facts = { event: "lost", why, kernel, pid } as const;
-    log.error(`${text}; stopping rest-server (process ${pid})`, facts);
-    lost = true;
-    send("SIGTERM");
-    killing = killLater(LOST_STOP_MS);
-  }
-
-  function take(signal: SignalName): void {
-    const action = FORWARDED_SIGNALS.find(({ name }) => name === signal)?.action;
-    if (action === "stop" && killing === undefined) beginStop(signal);
-    else if (action === "pass") void pass(signal, false);
-    else if (action === "reload" && options.usesHtpasswd) void pass(signal, true);
-  }
-
-  const unlisten = signals.listen(take);
-  void options.lost?.then((loss) => {
-    if (loss !== null && killing === undefined && running) beginLoss(loss);
-  });
-  try {
-    if (signals.stopSignal !== undefined) beginStop(signals.stopSignal);
-    const status = await server.status;
-    running = false;
-    // Ctrl-C, and each signal of gokrazy, goes to the whole process group: our own copy of it can be a
-    // moment behind rest-server's clean end. One that we ended with its lost disk did not end by it; to wait
-    // there would keep the disk from coming back, and swallow a SIGQUIT, which then means stop.
-    const unasked = status.code === 0 || status.signal === "SIGINT" || status.signal === "SIGTERM";
-    if (unasked && !lost) {
-      await clock.sleep(SAME_SIGNAL_MS, signals.stopping);
-    }
-    return { ending: judgeServer(status, signals.stopSignal, sent), lost };
-  } finally {
-    ended.abort();
-    unlisten();
-    await killing;
   }
 }
