@@ -32,28 +32,25 @@ export interface MountMark
 /** What is about to be mounted on the target: a program that is killed in mount(2) leaves no more of it. */
 export type MountIntent = Pick<MountInfo, "fsType" | "mountSource">;
 
-/** What the lock file says. */
-export interface LockRecord {
-  readonly target: string;
-  readonly wrapper: ProcessMark;
-  readonly server?: ServerMark;
+/** What changes while the lock is held. */
+export interface LockNotes {
+  readonly server?: ServerMark | undefined;
   /** The mount that this program made. */
-  readonly mount?: MountMark;
+  readonly mount?: MountMark | undefined;
   /** The mount that it was about to make. */
-  readonly mounting?: MountIntent;
+  readonly mounting?: MountIntent | undefined;
 }
 
-/** What changes while the lock is held; see {@linkcode LockRecord}. */
-export interface LockNotes {
-  readonly server?: ServerMark;
-  readonly mount?: MountMark | undefined;
-  readonly mounting?: MountIntent | undefined;
+/** What the lock file says. */
+export interface LockRecord extends LockNotes {
+  readonly target: string;
+  readonly wrapper: ProcessMark;
 }
 
 /** A held lock. */
 export interface TargetLock {
   readonly fd: number;
-  /** The file, without symlinks. */
+  /** The file. */
   readonly path: string;
   /** What the file says by now: of an earlier wrapper that did not end clean, or of this one. */
   known(): LockNotes;
@@ -122,59 +119,82 @@ export async function lockTarget(
     world,
     stopping,
   );
-  // A file that was removed between open and lock is nobody's lock any more: take the new one.
   for (;;) {
     const opened = locks.open(path);
     if ("errno" in opened) throw fault(errnoName(opened.errno));
     const { fd } = opened;
     const errno = locks.tryLock(fd);
-    if (errno !== 0) {
-      locks.close(fd);
-      if (errno !== ERRNO.EAGAIN) throw fault(errnoName(errno));
-      await orphan.wait();
-      continue;
+    if (errno === 0 && await isNamed(fd, path, world)) {
+      const lock = new HeldLock(target, fd, path, await recordOf(target, path, world), world);
+      await lock.write({});
+      return lock;
     }
-    const [mine, named] = await Promise.all([files.stat(`/proc/self/fd/${fd}`), files.stat(path)]);
-    if (mine === null || mine.inode !== named?.inode) {
-      locks.close(fd);
-      continue;
+    locks.close(fd);
+    if (errno === ERRNO.EAGAIN) await orphan.wait();
+    else if (errno !== 0) throw fault(errnoName(errno));
+  }
+}
+
+/** Whether a file is still the one of this name: one that was removed between open and lock is nobody's lock. */
+async function isNamed(fd: number, path: string, { files }: World): Promise<boolean> {
+  const [mine, named] = await Promise.all([files.stat(`/proc/self/fd/${fd}`), files.stat(path)]);
+  return mine !== null && mine.inode === named?.inode;
+}
+
+/** What the file is to say by now: of this wrapper, and of the mount that an earlier one has left. */
+async function recordOf(target: string, path: string, world: World): Promise<LockRecord> {
+  const left = parseLockRecord(await world.files.readText(path));
+  const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
+  return { target, wrapper, mount: left?.mount, mounting: left?.mounting };
+}
+
+class HeldLock implements TargetLock {
+  readonly #first: LockRecord;
+  #record: LockRecord;
+  /** One after the other: the last word is what stays. */
+  #writing = Promise.resolve();
+  #released = false;
+
+  constructor(
+    readonly target: string,
+    readonly fd: number,
+    readonly path: string,
+    record: LockRecord,
+    readonly world: World,
+  ) {
+    this.#first = this.#record = record;
+  }
+
+  known(): LockNotes {
+    return this.#record;
+  }
+
+  write(notes: LockNotes): Promise<void> {
+    this.#record = { ...this.#record, ...notes };
+    return this.#writing = this.#writing.then(() => this.#put());
+  }
+
+  async #put(): Promise<void> {
+    const { path, world: { files, log } } = this;
+    if (this.#released) return;
+    try {
+      await files.writeText(path, `${JSON.stringify(this.#record)}\n`);
+    } catch (error) {
+      // The lock itself holds; only who comes after a kill knows less.
+      const why = messageOf(error);
+      log.warn(`Cannot write "${path}": ${why}`, { event: "file-failed", path, why });
     }
-    const left = parseLockRecord(await files.readText(path));
-    const wrapper = await markProcess(world.pid, world) ?? { pid: world.pid, startTime: "" };
-    let notes: LockNotes = { mount: left?.mount, mounting: left?.mounting };
-    let released = false;
-    const put = async () => {
-      if (released) return;
-      try {
-        await files.writeText(path, `${JSON.stringify({ target, wrapper, ...notes })}\n`);
-      } catch (error) {
-        // The lock itself holds; only who comes after a kill knows less.
-        const why = messageOf(error);
-        world.log.warn(`Cannot write "${path}": ${why}`, { event: "file-failed", path, why });
-      }
-    };
-    // One after the other: the last word is what stays.
-    let writing = Promise.resolve();
-    const write = (more: LockNotes) => {
-      notes = { ...notes, ...more };
-      return writing = writing.then(put);
-    };
-    await write({});
-    return {
-      fd,
-      path: await files.readLink(`/proc/self/fd/${fd}`).catch(() => path),
-      known: () => notes,
-      write,
-      async release() {
-        released = true;
-        await writing;
-        const isUntouched = (what: "mount" | "mounting") =>
-          left?.[what] !== undefined && notes[what] === left[what];
-        if (!isUntouched("mount") && !isUntouched("mounting")) {
-          await files.remove(path).catch(() => {});
-        }
-        locks.close(fd);
-      },
-    };
+  }
+
+  async release(): Promise<void> {
+    const { files, locks } = this.world;
+    this.#released = true;
+    await this.#writing;
+    const isUntouched = (what: "mount" | "mounting") =>
+      this.#first[what] !== undefined && this.#record[what] === this.#first[what];
+    if (!isUntouched("mount") && !isUntouched("mounting")) {
+      await files.remove(this.path).catch(() => {});
+    }
+    locks.close(this.fd);
   }
 }

@@ -23,15 +23,16 @@ async function isScript(program: string, { files }: World): Promise<boolean> {
  * Ends them, and waits for their end. They are known by the lock of the target, which nobody else has.
  *
  * @param program what was run as rest-server.
- * @param lockPath the lock file, without symlinks.
+ * @param lockFile by its path.
  */
 export async function endSurvivors(
   program: string,
-  lockPath: string,
+  lockFile: string,
   world: World,
 ): Promise<void> {
   // To look through all processes takes milliseconds that a stop need not wait.
   if (!await isScript(program, world)) return;
+  const lockPath = await world.files.realPath(lockFile).catch(() => lockFile);
   const find = () => findHoldersOf(lockPath, "group", world);
   const giveUpMs = world.clock.now() + GRACE_MS;
   let survivors = await find();
