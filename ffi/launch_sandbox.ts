@@ -17,7 +17,11 @@ export interface Sandbox {
   readonly rules: Rules;
 }
 
-/** A sandbox that allows the mounted directory, the port and the socket; `null` where none is, or none can be. */
+/**
+ * A sandbox that allows the mounted directory, the port and the socket; `null` where none is, or none can be.
+ *
+ * @throws {Failure} "configuration" where the socket's directory cannot be opened.
+ */
 export function openSandbox(
   libc: LauncherLibc,
   { sandbox, rootFd }: Handover,
@@ -66,7 +70,11 @@ function openPath(libc: LauncherLibc, path: string, flag: string): number {
   );
 }
 
-/** Allows the files that rest-server's flags name, made as the user that it will run as. */
+/**
+ * Allows the files that rest-server's flags name, made as the user that it will run as.
+ *
+ * @throws {Failure} "configuration" for one that cannot be written.
+ */
 export function allowWrites(
   libc: LauncherLibc,
   { ruleset, rules }: Sandbox,

@@ -64,6 +64,7 @@ export function sendMessage(libc: Libc, socket: number, text: string, fd: number
  * Waits for a message; `null` where the other side is gone.
  *
  * @returns the text, and the descriptor that came with it, close-on-exec.
+ * @throws {RangeError} for one that is longer than {@linkcode MESSAGE_MAX_BYTES}.
  */
 export function receiveMessage(
   libc: LauncherLibc,

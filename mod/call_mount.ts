@@ -42,6 +42,7 @@ function sentence({ text, kernel = [] }: Explanation, ...more: readonly string[]
  * mount(2), explained where it fails.
  *
  * @returns what the kernel said against the file system, though it mounted it; mostly nothing.
+ * @throws {MountError} where it fails.
  */
 export async function callMount(
   spec: MountSpec,
@@ -69,7 +70,7 @@ export async function callMount(
   }
 }
 
-/** Makes the flags of a mount that was there those that were asked for. */
+/** Makes the flags of a mount that was there those that were asked for. @throws {MountError} */
 export async function alignFlags(
   info: MountInfo,
   spec: MountSpec,

@@ -20,7 +20,7 @@ const DEAD_OPTIONS = ["shutdown", "emergency_ro"];
 /** The last text and its mounts: each probe mostly gets the same, and 10,000 mounts take 14 ms to parse. */
 let last: { readonly text: string; readonly mounts: readonly MountInfo[] } | undefined;
 
-/** The mounts of this process's namespace. */
+/** The mounts of this process's namespace. @throws {SyntaxError} for what is no mountinfo. */
 export async function readMounts(world: World): Promise<readonly MountInfo[]> {
   const text = await world.files.readText("/proc/self/mountinfo");
   if (text !== last?.text) last = { text, mounts: parseMountinfo(text) };
