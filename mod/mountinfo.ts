@@ -129,12 +129,20 @@ export function isSameSource(
     (now.fsType === "btrfs" || now.mountSource === before.mountSource);
 }
 
-/** Finds a mount of an earlier moment again. The ids of mounts are used again, so its source counts, too. */
+/** Whether a mount is the one of an earlier moment. The ids of mounts are used again, so its source counts, too. */
+function isSame(now: MountInfo, before: MountInfo): boolean {
+  return now.mountId === before.mountId && now.majorMinor === before.majorMinor &&
+    isSameSource(now, before);
+}
+
+/** Whether a mount is the one of an earlier moment, and where that was. */
+export function isUnmoved(now: MountInfo | undefined, before: MountInfo): now is MountInfo {
+  return now !== undefined && isSame(now, before) && now.mountPoint === before.mountPoint;
+}
+
+/** Finds a mount of an earlier moment again. */
 export function placeOf(before: MountInfo, mounts: readonly MountInfo[]): MountPlace {
-  const own = mounts.find((mount) =>
-    mount.mountId === before.mountId && mount.majorMinor === before.majorMinor &&
-    isSameSource(mount, before)
-  );
+  const own = mounts.find((mount) => isSame(mount, before));
   if (own === undefined) return { kind: "gone" };
   if (own.mountPoint !== before.mountPoint) return { kind: "moved", to: own.mountPoint };
   const holder = mountHolding(mounts, before.mountPoint);

@@ -7,7 +7,14 @@
 import type { MountConfig } from "./config.ts";
 import { readMounts } from "./existing.ts";
 import type { Mounted } from "./mount.ts";
-import { isBelow, mountHolding, type MountInfo, type MountPlace, placeOf } from "./mountinfo.ts";
+import {
+  isBelow,
+  isUnmoved,
+  mountHolding,
+  type MountInfo,
+  type MountPlace,
+  placeOf,
+} from "./mountinfo.ts";
 import { countErrors, judgeDevices } from "./probe_devices.ts";
 import { readAnything } from "./probe_read.ts";
 import type { World } from "./world.ts";
@@ -91,14 +98,18 @@ export async function probe(
   const { info } = mounted;
   const lost = (why: string): ProbeResult => ({ lost: why, troubles: [] });
   const mounts = await readMounts(world);
-  const place = placeOf(info, mounts);
-  if (place.kind !== "on its target") return lost(describeLoss(place, info));
+  // One walk tells that all is well: whatever covers the target covers what is served from it.
   const holder = mountHolding(mounts, mount.path);
-  if (holder !== place.info) return lost(describeCover(holder));
+  if (!isUnmoved(holder, info)) {
+    const place = placeOf(info, mounts);
+    return lost(
+      place.kind === "on its target" ? describeCover(holder) : describeLoss(place, info),
+    );
+  }
   // First: a kernel shuts the file system down when its disk is pulled, and the cable is to blame then.
   const devices = await judgeDevices(mounted, mount, world);
   if (devices.lost !== null) return devices;
-  const options = judgeOptions(place.info, info);
+  const options = judgeOptions(holder, info);
   if (options.lost !== null) return options;
   const read = await readAnything(mount, mounted, world);
   if (read.lost !== null) return read;

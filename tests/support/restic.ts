@@ -65,3 +65,16 @@ export async function resticRoundTrip(
   await restic(address, ...more, "restore", "latest", "--target", `${directory}/restored`);
   await run("diff", "--recursive", source, `${directory}/restored${source}`);
 }
+
+/** Makes the repository, and a first backup of a new source; gives how long that backup took. */
+export async function firstBackup(
+  address: string,
+  source: string,
+  random: Random,
+): Promise<number> {
+  await restic(address, "init");
+  await changeSource(source, random);
+  const startMs = performance.now();
+  await restic(address, "backup", source);
+  return performance.now() - startMs;
+}

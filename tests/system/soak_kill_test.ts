@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { loopDisk } from "../support/disk.ts";
 import { isRunning, serverPid } from "../support/processes.ts";
-import { changeSource, restic, startBackup } from "../support/restic.ts";
+import { changeSource, firstBackup, restic, startBackup } from "../support/restic.ts";
 import { prove } from "../support/soak.ts";
 import { fsck, mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
@@ -25,11 +25,7 @@ await systemTest(
       let cut = 0;
       try {
         let address = await wrapper.listening();
-        await restic(address, "init");
-        await changeSource(source, random);
-        const startMs = performance.now();
-        await restic(address, "backup", source);
-        const backupMs = performance.now() - startMs;
+        const backupMs = await firstBackup(address, source, random);
         for (; tally.done < tally.count; tally.done++) {
           await changeSource(source, random);
           const server = serverPid(wrapper);

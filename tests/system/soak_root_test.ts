@@ -9,7 +9,7 @@ import { run } from "../support/command.ts";
 import { type Disk, loopDisk } from "../support/disk.ts";
 import { DENO_DIRECTORY, FakeRoot } from "../support/fake_root.ts";
 import { isRunning, serverPid } from "../support/processes.ts";
-import { changeSource, restic, startBackup } from "../support/restic.ts";
+import { changeSource, firstBackup, restic, startBackup } from "../support/restic.ts";
 import { prove, type Random } from "../support/soak.ts";
 import { fsck, mountsOn, place, stopCleanly, systemTest } from "../support/system.ts";
 import { until } from "../support/wait.ts";
@@ -105,11 +105,7 @@ await systemTest(
       let wrapper = serve();
       try {
         let address = await wrapper.listening();
-        await restic(address, "init");
-        await changeSource(source, random);
-        const startMs = performance.now();
-        await restic(address, "backup", source);
-        const backupMs = performance.now() - startMs;
+        const backupMs = await firstBackup(address, source, random);
         // The power may go before rest-server's `config` is on the disk.
         await run("sync", "-f", mount);
         for (; tally.done < tally.count; tally.done++) {
